@@ -1,0 +1,73 @@
+//! JSON text as it is stored: amounts as plain numbers, never `5e-5`, never float noise.
+//!
+//! Everything that goes to Redis, to `storage/` or into the recommendation log is written here, so that
+//! a number looks the same wherever it is read.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+
+/// One document on one line.
+///
+/// # Errors
+/// When a value refuses to be written, for instance an amount with too many digits.
+pub fn to_string<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    write(value, PlainNumbers(CompactFormatter))
+}
+
+/// One document over several lines, indented by two spaces, as the files of `storage/` are.
+///
+/// # Errors
+/// As [`to_string`].
+pub fn to_string_pretty<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    write(value, PlainNumbers(PrettyFormatter::new()))
+}
+
+fn write<T: Serialize, F: Formatter>(value: &T, formatter: PlainNumbers<F>) -> serde_json::Result<String> {
+    let mut bytes = Vec::with_capacity(256);
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
+    String::from_utf8(bytes).map_err(|error| serde::ser::Error::custom(error))
+}
+
+/// Prints doubles without an exponent; leaves everything else to the inner formatter.
+struct PlainNumbers<F>(F);
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $kind:ty),*)),* $(,)?) => {
+        $(fn $method<W: ?Sized + io::Write>(&mut self, writer: &mut W $(, $argument: $kind)*) -> io::Result<()> {
+            self.0.$method(writer $(, $argument)*)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for PlainNumbers<F> {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        // The shortest text that reads back as the same double, as `Display` of `f64` prints it.
+        write!(writer, "{value}")
+    }
+
+    forward! {
+        begin_array(), end_array(), begin_array_value(first: bool), end_array_value(),
+        begin_object(), end_object(), begin_object_key(first: bool), end_object_key(),
+        begin_object_value(), end_object_value(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_plain() {
+        assert_eq!(
+            to_string(&(0.000_05, 110_176.0, 0.1 + 0.2, 3)).unwrap(),
+            "[0.00005,110176,0.30000000000000004,3]"
+        );
+    }
+
+    #[test]
+    fn pretty_text_is_indented_by_two_spaces() {
+        assert_eq!(to_string_pretty(&[1.5]).unwrap(), "[\n  1.5\n]");
+    }
+}

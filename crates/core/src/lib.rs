@@ -1,0 +1,21 @@
+//! What the two daemons share.
+//!
+//! Reading order: [`num`], [`symbol`] and [`time`] are the vocabulary; [`model`] holds what is recorded
+//! and what is concluded; [`analysis`] turns the first into the second; [`store`] and [`archive`] keep
+//! both; [`config`], [`telemetry`] and [`lifecycle`] make a program of it.
+//!
+//! ```text
+//! exchange -> data-collector -> store (Redis), archive (files) -> analyzer -> recommendation log
+//!                    \_______________ model, num, symbol, time ______________/
+//! ```
+//!
+//! What must stay true:
+//! - `num`, `symbol`, `model` and `analysis` are pure: no I/O, no clock, no randomness, no environment.
+//! - Prices and quantities are exact decimals from the exchange's text to the stored JSON number.
+//! - Time in the model is the exchange's; the local clock is only read through [`time::Clock`].
+
+pub mod json;
+pub mod model;
+pub mod num;
+pub mod symbol;
+pub mod time;
