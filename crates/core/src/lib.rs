@@ -14,6 +14,7 @@
 //! - Prices and quantities are exact decimals from the exchange's text to the stored JSON number.
 //! - Time in the model is the exchange's; the local clock is only read through [`time::Clock`].
 
+pub mod archive;
 pub mod backoff;
 pub mod config;
 pub mod json;
@@ -22,6 +23,7 @@ pub mod model;
 pub mod num;
 pub mod program;
 pub mod rotating_file;
+pub mod store;
 pub mod symbol;
 pub mod telemetry;
 pub mod time;
