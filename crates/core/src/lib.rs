@@ -14,6 +14,7 @@
 //! - Prices and quantities are exact decimals from the exchange's text to the stored JSON number.
 //! - Time in the model is the exchange's; the local clock is only read through [`time::Clock`].
 
+pub mod analysis;
 pub mod archive;
 pub mod backoff;
 pub mod config;
