@@ -158,7 +158,10 @@ impl IdChain {
             if id > self.next && !self.pass_hole(id, out) {
                 break;
             }
-            self.let_out(*row, out);
+            // Behind the hole the row itself may have been waiting.
+            if id == self.next {
+                self.let_out(*row, out);
+            }
         }
         self.drain(out);
         self.next != before

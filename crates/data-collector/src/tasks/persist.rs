@@ -409,7 +409,7 @@ impl PersistTask {
         match tokio::task::spawn_blocking(forget).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain")
+                tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain");
             }
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain"),
         }
