@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::model::report::{
-    Confirmation, Evidence, Level, LevelType, Number, PriceZone, StackedImbalance, ValueArea, VolumeNode,
+    Confirmation, Evidence, Level, Number, PriceZone, StackedImbalance, ValueArea, VolumeNode,
 };
 
 /// Two prices within this share of each other are one place: 0.05 %.
@@ -131,11 +131,6 @@ pub(crate) fn around(level: &Level, pieces: &[Piece]) -> Vec<Evidence> {
         .chain(others)
         .map(|piece| piece.evidence.clone())
         .collect()
-}
-
-/// The side of the market on which a level stands.
-pub(crate) fn is_support(level: &Level) -> bool {
-    level.level_type == LevelType::Support
 }
 
 fn wall(level: &Level) -> Piece {

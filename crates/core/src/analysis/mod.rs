@@ -24,6 +24,7 @@ mod nodes;
 mod params;
 mod posterior;
 mod profile;
+mod quotes;
 mod resonance;
 pub mod rules;
 mod units;
