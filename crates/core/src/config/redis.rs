@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::reader::Section;
 use super::render::Rendered;
 use super::secret::Secret;
+use crate::store::StoreOptions;
 
 /// Longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
@@ -18,9 +19,9 @@ pub struct RedisConfig {
     /// TCP port.
     pub port: u16,
     /// Number of the database.
-    pub db: i64,
-    /// ACL user; none for the default user.
-    pub username: Option<String>,
+    pub db: u16,
+    /// ACL user; empty for the default user.
+    pub username: String,
     /// Password of the user.
     pub password: Secret,
     /// Encrypt the connection.
@@ -52,8 +53,8 @@ impl RedisConfig {
         let config = Self {
             host,
             port: section.integer("port", 6379, 1..=u16::MAX),
-            db: section.integer("db", 0, 0..=i64::from(u16::MAX)),
-            username: Some(username).filter(|name| !name.is_empty()),
+            db: section.integer("db", 0, 0..=u16::MAX),
+            username,
             password: section.secret("password", "password_file", "", false),
             tls: section.boolean("tls", false),
             key_prefix,
@@ -61,7 +62,7 @@ impl RedisConfig {
             socket_connect_timeout: section.seconds("socket_connect_timeout", 5, 1..=300),
             storage_dir: section.required_text("storage_dir", "storage").into(),
         };
-        if config.username.is_some() && !config.password.is_set() {
+        if !config.username.is_empty() && !config.password.is_set() {
             section.problem("username", "is given without password or password_file");
         }
         section.accepted_old("decode_responses", "answers are always read as the layout says");
@@ -69,12 +70,27 @@ impl RedisConfig {
         config
     }
 
+    /// The same for the store.
+    pub fn store_options(&self) -> StoreOptions {
+        StoreOptions {
+            host: self.host.clone(),
+            port: self.port,
+            db: self.db,
+            username: self.username.clone(),
+            password: self.password.get().cloned(),
+            tls: self.tls,
+            key_prefix: self.key_prefix.clone(),
+            socket_timeout: self.socket_timeout,
+            connect_timeout: self.socket_connect_timeout,
+        }
+    }
+
     pub(super) fn render(&self) -> Rendered {
         Rendered::default()
             .set("host", self.host.as_str())
             .set("port", self.port)
             .set("db", self.db)
-            .set("username", self.username.as_deref().unwrap_or_default())
+            .set("username", self.username.as_str())
             .secret("password", "password_file", &self.password)
             .set("tls", self.tls)
             .set("key_prefix", self.key_prefix.as_str())
