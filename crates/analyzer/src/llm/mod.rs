@@ -10,6 +10,7 @@
 
 pub mod breaker;
 pub mod conversation;
+pub mod cost;
 pub mod deepseek;
 pub mod error;
 pub mod prompt;
