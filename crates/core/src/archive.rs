@@ -232,9 +232,7 @@ impl Archive {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .unwrap_or_default();
-        let temporary = self
-            .directory
-            .join(format!(".{stamp}{TEMPORARY_SUFFIX}"));
+        let temporary = self.directory.join(format!(".{stamp}{TEMPORARY_SUFFIX}"));
         let written = OpenOptions::new()
             .write(true)
             .create(true)

@@ -15,7 +15,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, ConfigErrors, Environment, Warning, process_environment, with_env_file};
 use crate::lifecycle::{Lifecycle, install_tls_provider};
+use crate::store::{AnalyzerStatus, CollectorStatus, StatusVerdict, Store, StoreError};
 use crate::telemetry;
+use crate::time::{Clock as _, SystemClock};
 
 /// Where the configuration is looked for unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "config/development.yaml";
@@ -108,6 +110,69 @@ where
         }
         Err(error) => failed(name, "the runtime cannot be started", &error),
     }
+}
+
+/// Which program's status is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// `data-collector`.
+    Collector,
+    /// `analyzer`.
+    Analyzer,
+}
+
+/// Reads a program's status from Redis and prints it: what `status` and `status --json` do.
+///
+/// Exit code 0 if the program runs and is well, otherwise 1 with the reasons on standard error.
+pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitCode {
+    match read_status(daemon, config).await {
+        Err(error) => {
+            print_error(&format!("unknown: {}", telemetry::error_chain(&error)));
+            ExitCode::FAILURE
+        }
+        Ok((document, verdict)) => {
+            let code = match &verdict {
+                StatusVerdict::Healthy => ExitCode::SUCCESS,
+                StatusVerdict::Unhealthy(reasons) => {
+                    print_error(&reasons.join("\n"));
+                    ExitCode::FAILURE
+                }
+            };
+            let printed = match (json, document) {
+                (true, document) => print(&format!("{}\n", document.as_deref().unwrap_or("null"))),
+                (false, _) if verdict == StatusVerdict::Healthy => print("healthy\n"),
+                (false, _) => ExitCode::SUCCESS,
+            };
+            if printed == ExitCode::SUCCESS {
+                code
+            } else {
+                printed
+            }
+        }
+    }
+}
+
+/// The status document as stored, and the verdict on it.
+async fn read_status(daemon: Daemon, config: &Config) -> Result<(Option<String>, StatusVerdict), StoreError> {
+    let mut store = Store::new(&config.redis.store_options())?;
+    let (key, document) = match daemon {
+        Daemon::Collector => (store.keys.collector_status(), store.collector_status().await?),
+        Daemon::Analyzer => (store.keys.analyzer_status(), store.analyzer_status().await?),
+    };
+    let read = document.as_deref().map(|text| match daemon {
+        Daemon::Collector => serde_json::from_str::<CollectorStatus>(text)
+            .map(|status| (status.is_running, status.last_update, status.degraded)),
+        Daemon::Analyzer => serde_json::from_str::<AnalyzerStatus>(text)
+            .map(|status| (status.is_running, status.last_update, status.degraded)),
+    });
+    let read = read.transpose().map_err(|error| StoreError::Decode {
+        key,
+        source: error.into(),
+    })?;
+    let fields = read
+        .as_ref()
+        .map(|(running, at, degraded)| (*running, *at, degraded.as_slice()));
+    Ok((document, StatusVerdict::judge(fields, SystemClock.now())))
 }
 
 /// Writes a text to standard output; the exit code is 1 if that fails, as when a pipe was closed.

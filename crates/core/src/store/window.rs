@@ -234,6 +234,23 @@ impl WindowPlan {
         self.changes.push(WindowChange::Append(footprint));
     }
 
+    /// Adds that the element at `index` (counted before any change) turned out to be incomplete: it is
+    /// replaced by `footprint`. Nothing happens if the element leaves or is replaced anyway.
+    pub fn spoil(&mut self, index: usize, mut footprint: MinuteFootprint) {
+        let replaced = |change: &WindowChange| matches!(change, WindowChange::Replace(at, _) if *at == index);
+        let prepended = self
+            .changes
+            .iter()
+            .filter(|change| matches!(change, WindowChange::Prepend(_)))
+            .count();
+        if self.changes.iter().any(replaced) || index + prepended >= self.after.states.len() {
+            return;
+        }
+        footprint.complete = false;
+        self.after.states[index + prepended] = state_of(&footprint);
+        self.changes.push(WindowChange::Replace(index, footprint));
+    }
+
     /// True if carrying it out would change nothing.
     pub fn is_empty(&self) -> bool {
         self.leaving == 0 && self.changes.is_empty()
@@ -532,6 +549,23 @@ mod tests {
             plan.changes,
             [WindowChange::Prepend(MinuteFootprint::empty(minute(1000), true))]
         );
+    }
+
+    #[test]
+    fn a_spoiled_minute_is_marked_where_it_stands() {
+        let image = WindowImage::default()
+            .plan(batch(&[(1, true), (2, true), (3, true)]), 10)
+            .after;
+        let mut plan = image.plan(batch(&[(4, true)]), 10);
+        plan.spoil(1, MinuteFootprint::empty(minute(2), true));
+        assert_eq!(plan.after.incomplete().collect::<Vec<_>>(), [minute(2)]);
+        assert!(plan.changes.contains(&WindowChange::Replace(
+            1,
+            MinuteFootprint::empty(minute(2), false)
+        )));
+        let mut leaving = image.plan(batch(&[(4, true)]), 2);
+        leaving.spoil(2, MinuteFootprint::empty(minute(1), true));
+        assert_eq!(leaving.changes.len(), 1);
     }
 
     proptest! {
