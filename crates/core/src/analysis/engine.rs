@@ -1,25 +1,63 @@
 //! The analysis, kept up to date from cycle to cycle.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
-use crate::analysis::Params;
-use crate::model::report::{DataHonesty, MarketContext, MarketReport};
+use crate::analysis::book::BucketedBook;
+use crate::analysis::episodes::Tape;
+use crate::analysis::evidence::{self, Findings};
+use crate::analysis::honesty::{self, Gaps};
+use crate::analysis::nodes::{self, Node};
+use crate::analysis::profile::Profile;
+use crate::analysis::units::{Grid, number, round};
+use crate::analysis::window::Window;
+use crate::analysis::{Params, context, imbalance, levels, resonance, zones};
+use crate::model::report::{BookSide, Confirmation, MarketReport, Number, PriceZone, ValueArea, VolumeNode};
 use crate::model::{DepthSnapshot, MinuteFootprint};
 use crate::symbol::Symbol;
 
+/// Most prices in `poc_levels`.
+const MOST_POC_LEVELS: usize = 10;
+
 /// Takes snapshots and minutes as they come and reports on the newest of them.
 ///
-/// A report equals, byte for byte, the one a fresh engine gives that was fed the same data in any order.
+/// A report equals, byte for byte, the one a fresh engine gives that was fed the same data in any order: all
+/// that is carried over are bucketed snapshots, minutes and exact sums of integers. `now` must not step back
+/// by more than the caller can feed again, since what has left a window is dropped.
+///
+/// Memory: about 40 KB a side and snapshot, 48 bytes a row and minute.
 #[derive(Debug, Clone)]
 pub struct Engine {
     symbol: Symbol,
     params: Params,
+    grid: Grid,
+    /// By time of arrival and update id; none for a snapshot of another market.
+    books: BTreeMap<(DateTime<Utc>, u64), Option<BucketedBook>>,
+    window: Window,
+}
+
+/// The traded side of the analysis.
+struct Traded {
+    area: Option<ValueArea>,
+    poc: Option<(Number, Confirmation)>,
+    high_nodes: Vec<VolumeNode>,
+    low_nodes: Vec<VolumeNode>,
+    poc_levels: Vec<Number>,
+    cut: bool,
 }
 
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(symbol: Symbol, params: Params) -> Self {
-        Self { symbol, params }
+        let grid = Grid::new(params.bucket_width);
+        Self {
+            symbol,
+            grid,
+            books: BTreeMap::new(),
+            window: Window::new(params.profile_window_minutes, grid),
+            params,
+        }
     }
 
     /// The settings it was made with.
@@ -27,33 +65,155 @@ impl Engine {
         &self.params
     }
 
-    /// Takes one snapshot; one already taken changes nothing.
-    pub fn push_snapshot(&mut self, _snapshot: &DepthSnapshot) {}
+    /// Arrival time and update id of the newest snapshot taken, so that a caller can skip what is known.
+    pub fn newest_snapshot(&self) -> Option<(DateTime<Utc>, u64)> {
+        self.books.last_key_value().map(|(key, _)| *key)
+    }
 
-    /// Takes one minute, or takes it again in place of the earlier one.
-    pub fn put_minute(&mut self, _minute: &MinuteFootprint) {}
+    /// True if a snapshot with this arrival time and update id has been taken and is still inside the window.
+    pub fn has_snapshot(&self, received_at: DateTime<Utc>, last_update_id: u64) -> bool {
+        self.books.contains_key(&(received_at, last_update_id))
+    }
+
+    /// Takes one snapshot; one already taken changes nothing, and one older than the whole window is dropped.
+    pub fn push_snapshot(&mut self, snapshot: &DepthSnapshot) {
+        let key = (snapshot.received_at(), snapshot.last_update_id());
+        let window = self.params.depth_window.max(1);
+        let too_old = self.books.len() >= window
+            && self
+                .books
+                .first_key_value()
+                .is_some_and(|(oldest, _)| key < *oldest);
+        if too_old || self.books.contains_key(&key) {
+            return;
+        }
+        let own = (snapshot.symbol() == &self.symbol).then(|| BucketedBook::new(snapshot, self.grid));
+        self.books.insert(key, own);
+        while self.books.len() > window {
+            self.books.pop_first();
+        }
+    }
+
+    /// Takes one minute, or takes it again in place of the earlier version.
+    pub fn put_minute(&mut self, minute: &MinuteFootprint) {
+        self.window.put(minute);
+    }
 
     /// Drops what is outside the windows at `now` and reports on the rest.
     pub fn report(&mut self, now: DateTime<Utc>) -> MarketReport {
+        self.window.advance(now);
+        let (grid, params, window) = (self.grid, &self.params, &self.window);
+        let books: Vec<&BucketedBook> = self.books.values().rev().flatten().collect();
+        let tape = Tape::new(window, grid);
+        let newest = books.first().copied();
+
+        let mut support = levels::find(BookSide::Bid, &books, window, &tape, grid, params);
+        let mut resistance = levels::find(BookSide::Ask, &books, window, &tape, grid, params);
+        let density = both_sides(newest, |half| zones::dense(half, grid));
+        let vacuums = both_sides(newest, |half| zones::vacuums(half, grid));
+        let traded = traded(window, &tape, grid, params);
+        let imbalances = imbalance::find(window, grid, params);
+
+        let pieces = evidence::list(&Findings {
+            levels: [&support, &resistance],
+            density: &density,
+            area: traded.area.as_ref(),
+            poc: traded.poc.as_ref().map(|(volume, tests)| (*volume, tests)),
+            nodes: &traded.high_nodes,
+            stacks: &imbalances.stacks,
+        });
+        for level in support.iter_mut().chain(&mut resistance) {
+            level.evidence = evidence::around(level, &pieces);
+        }
+        let resonance = resonance::join(pieces);
+        let gaps = Gaps {
+            foreign_snapshots: self.books.len() - books.len(),
+            bars_left_out: imbalances.bars_left_out,
+            profile_cut: traded.cut,
+        };
         MarketReport {
             timestamp: now,
             symbol: self.symbol.clone(),
-            support_levels: Vec::new(),
-            resistance_levels: Vec::new(),
-            poc_levels: Vec::new(),
-            liquidity_vacuum_zones: Vec::new(),
-            resonance_zones: Vec::new(),
-            resonance: Vec::new(),
-            density_zones: Vec::new(),
-            vacuum_ranges: Vec::new(),
-            value_area: None,
-            high_volume_nodes: Vec::new(),
-            low_volume_nodes: Vec::new(),
-            flow_deltas: Vec::new(),
-            stacked_imbalances: Vec::new(),
-            poc_confirmation: None,
-            context: MarketContext::default(),
-            data_honesty: DataHonesty::default(),
+            support_levels: support,
+            resistance_levels: resistance,
+            poc_levels: traded.poc_levels,
+            liquidity_vacuum_zones: vacuums.iter().map(PriceZone::center).collect(),
+            resonance_zones: resonance.iter().map(|zone| zone.center).collect(),
+            resonance,
+            density_zones: density,
+            vacuum_ranges: vacuums,
+            value_area: traded.area,
+            high_volume_nodes: traded.high_nodes,
+            low_volume_nodes: traded.low_nodes,
+            flow_deltas: context::deltas(window),
+            stacked_imbalances: imbalances.stacks,
+            poc_confirmation: traded.poc.map(|(_, tests)| tests),
+            context: context::of(newest, window, grid),
+            data_honesty: honesty::describe(now, &books, window, params, gaps),
         }
+    }
+}
+
+/// Zones of both sides in one list, strongest first; of equals those of the bids first.
+fn both_sides(
+    book: Option<&BucketedBook>,
+    find: impl Fn(&crate::analysis::book::HalfBook) -> Vec<PriceZone>,
+) -> Vec<PriceZone> {
+    let Some(book) = book else {
+        return Vec::new();
+    };
+    let mut zones = find(&book.bids);
+    zones.extend(find(&book.asks));
+    zones.sort_by(|one, other| other.strength.total_cmp(&one.strength));
+    zones
+}
+
+fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Traded {
+    let Some(profile) = Profile::new(window.profile()) else {
+        return Traded {
+            area: None,
+            poc: None,
+            high_nodes: Vec::new(),
+            low_nodes: Vec::new(),
+            poc_levels: Vec::new(),
+            cut: false,
+        };
+    };
+    let rule = params.value_area_rule;
+    let area = profile.value_area(rule);
+    let price = |row: usize| grid.low(profile.bucket(row));
+    let node = |node: &Node| {
+        let flow = window.profile().get(&profile.bucket(node.row));
+        VolumeNode {
+            price: price(node.row),
+            volume: number(profile.rows[node.row]),
+            prominence: round(node.prominence, 4),
+            delta: number(flow.copied().unwrap_or_default().delta()),
+        }
+    };
+    let (hills, valleys) = nodes::find(&profile.rows);
+    // The hill the point of control stands on is the point of control.
+    let hills: Vec<Node> = hills
+        .into_iter()
+        .filter(|hill| !nodes::are_one(hill.row, profile.poc))
+        .collect();
+    let poc = price(profile.poc);
+    let mut poc_levels = vec![poc];
+    poc_levels.extend(hills.iter().map(|hill| price(hill.row)));
+    poc_levels.truncate(MOST_POC_LEVELS);
+    Traded {
+        area: Some(ValueArea {
+            poc,
+            low: price(area.low),
+            high: price(area.high),
+            rule,
+            volume: number(area.volume),
+            total_volume: number(profile.total()),
+        }),
+        poc: Some((number(profile.rows[profile.poc]), tape.tests_of(poc.get()))),
+        high_nodes: hills.iter().map(node).collect(),
+        low_nodes: valleys.iter().map(node).collect(),
+        poc_levels,
+        cut: profile.cut,
     }
 }

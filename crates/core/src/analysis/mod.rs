@@ -11,9 +11,26 @@
 //! minutes -> window -> profile, tests, flow  /
 //! ```
 
+mod book;
+mod context;
 mod engine;
+mod episodes;
+mod evidence;
+mod honesty;
+mod imbalance;
+mod levels;
+mod life;
+mod nodes;
 mod params;
+mod posterior;
+mod profile;
+mod quotes;
+mod resonance;
 pub mod rules;
+mod units;
+mod walls;
+mod window;
+mod zones;
 
 use chrono::{DateTime, Utc};
 

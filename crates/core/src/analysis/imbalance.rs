@@ -1,0 +1,182 @@
+//! Diagonal imbalance: takers of one side at a row against takers of the other side at the next row.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::analysis::Params;
+use crate::analysis::units::{Amount, Grid, amount, number};
+use crate::analysis::window::{Flow, Window};
+use crate::model::report::{FlowSide, StackedImbalance};
+
+/// Length of a bar in minutes; bars begin on multiples of it, so that they do not change as time goes on.
+const BAR_MINUTES: i64 = 15;
+/// One side outweighs the other from this ratio on.
+const RATIO: Amount = 3;
+/// Rows in a row that make a stack.
+const STACK: usize = 3;
+/// Most stacks that are published.
+const MOST: usize = 20;
+
+/// What the bars of the flow window show.
+#[derive(Debug, Default)]
+pub(crate) struct Imbalances {
+    /// Newest bar first, then lowest price first, at most twenty.
+    pub(crate) stacks: Vec<StackedImbalance>,
+    /// Bars left out because a minute of theirs is missing or incomplete.
+    pub(crate) bars_left_out: u32,
+}
+
+/// Stacked imbalances over the newest `flow_window_minutes`.
+///
+/// A row is bought when taker buys in it are at least three times the taker sells one row below, and at least
+/// the larger of `min_order_volume` and the bar's mean volume per row and side; a row is sold when taker
+/// sells in it are at least three times the taker buys one row above, with the same minimum. Three or more
+/// such rows next to each other are a stack. The bar that is still running counts with the minutes it has.
+pub(crate) fn find(window: &Window, grid: Grid, params: &Params) -> Imbalances {
+    let mut found = Imbalances::default();
+    let (oldest, last) = window.bounds();
+    let first = (last - i64::from(params.flow_window_minutes) + 1).max(oldest);
+    let mut bar = last.div_euclid(BAR_MINUTES);
+    while bar * BAR_MINUTES >= first {
+        let (start, end) = (bar * BAR_MINUTES, (bar * BAR_MINUTES + BAR_MINUTES - 1).min(last));
+        let mut rows: BTreeMap<i64, Flow> = BTreeMap::new();
+        let mut whole_minutes = 0;
+        for (_, minute) in window.range(start, end) {
+            whole_minutes += i64::from(minute.whole);
+            for (bucket, flow) in &minute.rows {
+                rows.entry(*bucket).or_default().add(*flow);
+            }
+        }
+        if whole_minutes == end - start + 1 {
+            let at = DateTime::from_timestamp(start * 60, 0).unwrap_or(DateTime::UNIX_EPOCH);
+            found.stacks.extend(stacks(&rows, grid, params, at));
+        } else if !rows.is_empty() {
+            found.bars_left_out += 1;
+        }
+        bar -= 1;
+    }
+    found.stacks.truncate(MOST);
+    found
+}
+
+fn stacks(
+    rows: &BTreeMap<i64, Flow>,
+    grid: Grid,
+    params: &Params,
+    bar_start: DateTime<Utc>,
+) -> Vec<StackedImbalance> {
+    let traded: Amount = rows.values().map(|flow| flow.total()).sum();
+    let mean = traded / (2 * rows.len().max(1)) as Amount;
+    let least = mean.max(amount(params.min_order_volume.get())).max(1);
+    let outweighs = |one: Amount, other: Amount| one >= least && one >= other.saturating_mul(RATIO);
+    let at = |bucket: i64| rows.get(&bucket).copied().unwrap_or_default();
+    let mut found = Vec::new();
+    for side in [FlowSide::Buy, FlowSide::Sell] {
+        let mut run: Vec<(i64, Amount)> = Vec::new();
+        for bucket in rows.keys().copied() {
+            let dominating = match side {
+                FlowSide::Buy => Some(at(bucket).buy).filter(|buy| outweighs(*buy, at(bucket - 1).sell)),
+                FlowSide::Sell => Some(at(bucket).sell).filter(|sell| outweighs(*sell, at(bucket + 1).buy)),
+            };
+            let follows = run.last().is_none_or(|(last, _)| last + 1 == bucket);
+            if dominating.is_none() || !follows {
+                found.extend(stack(&run, side, grid, bar_start));
+                run.clear();
+            }
+            run.extend(dominating.map(|volume| (bucket, volume)));
+        }
+        found.extend(stack(&run, side, grid, bar_start));
+    }
+    found.sort_by_key(|stack| (stack.low, stack.side));
+    found
+}
+
+fn stack(
+    run: &[(i64, Amount)],
+    side: FlowSide,
+    grid: Grid,
+    bar_start: DateTime<Utc>,
+) -> Option<StackedImbalance> {
+    let (first, last) = (run.first()?, run.last()?);
+    (run.len() >= STACK).then(|| StackedImbalance {
+        low: grid.low(first.0),
+        high: grid.low(last.0 + 1),
+        side,
+        rows: u32::try_from(run.len()).unwrap_or(u32::MAX),
+        volume: number(run.iter().map(|(_, volume)| volume).sum()),
+        bar_start,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::window::tests::{minute, window};
+
+    fn check(complete: bool, rows: &[(i64, i64, i64)]) -> (Vec<(String, FlowSide, u32)>, u32) {
+        let window = window(60, &[minute(30, complete, rows)]);
+        let params = Params::default();
+        let found = find(&window, Grid::new(params.bucket_width), &params);
+        let stacks = found
+            .stacks
+            .iter()
+            .map(|stack| {
+                (
+                    format!("{}..{}", stack.low.get(), stack.high.get()),
+                    stack.side,
+                    stack.rows,
+                )
+            })
+            .collect();
+        (stacks, found.bars_left_out)
+    }
+
+    #[test]
+    fn three_bought_rows_in_a_row_are_a_stack() {
+        // Buys of 30 at 101, 102, 103 against sells of at most 10 one row below.
+        let rows = [
+            (100, 1, 10),
+            (101, 30, 10),
+            (102, 30, 10),
+            (103, 30, 10),
+            (104, 1, 10),
+        ];
+        assert_eq!(
+            check(true, &rows),
+            (vec![("101..104".to_owned(), FlowSide::Buy, 3)], 0)
+        );
+        let rows = [
+            (100, 1, 10),
+            (101, 30, 11),
+            (102, 30, 10),
+            (103, 30, 10),
+            (104, 1, 10),
+        ];
+        assert_eq!(
+            check(true, &rows),
+            (vec![], 0),
+            "30 against 11 is less than three to one"
+        );
+        assert_eq!(
+            check(false, &rows),
+            (vec![], 1),
+            "a bar with missing trades says nothing"
+        );
+    }
+
+    #[test]
+    fn sold_rows_look_one_row_up() {
+        let rows = [
+            (100, 10, 1),
+            (101, 10, 30),
+            (102, 10, 30),
+            (103, 10, 30),
+            (104, 10, 1),
+        ];
+        assert_eq!(
+            check(true, &rows),
+            (vec![("101..104".to_owned(), FlowSide::Sell, 3)], 0)
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! High- and low-volume nodes: the hills of the smoothed profile and the valleys between them.
+
+use crate::analysis::units::{Amount, ratio};
+
+/// Rows on either side that the kernel reaches: weights 6 5 4 3 2 1, a triangle of eleven rows.
+const KERNEL_REACH: usize = 5;
+/// A hill's prominence is at least this part of the highest smoothed row: one in so many.
+const PROMINENCE_DIVISOR: Amount = 5;
+/// Most nodes of a kind.
+const MOST: usize = 10;
+
+/// A hill or a valley.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Node {
+    /// Index of the row.
+    pub(crate) row: usize,
+    /// Volume of the smoothed row, 36 times the scale of the profile.
+    pub(crate) smoothed: Amount,
+    /// Height over the higher of the two saddles, or depth under the lower of the two hills, over the
+    /// highest smoothed row; 0..1.
+    pub(crate) prominence: f64,
+}
+
+/// Hills by smoothed volume, valleys by depth, at most ten of each; of equals the lower row first.
+pub(crate) fn find(rows: &[Amount]) -> (Vec<Node>, Vec<Node>) {
+    let smoothed = smooth(rows);
+    let Some(highest) = smoothed.iter().max().copied().filter(|highest| *highest > 0) else {
+        return (Vec::new(), Vec::new());
+    };
+    let heights = prominences(&smoothed);
+    let hills: Vec<Node> = peaks(&smoothed)
+        .into_iter()
+        .filter_map(|row| {
+            let height = heights[row];
+            (height * PROMINENCE_DIVISOR >= highest).then_some(Node {
+                row,
+                smoothed: smoothed[row],
+                prominence: ratio(height, highest),
+            })
+        })
+        .collect();
+    let mut valleys: Vec<Node> = hills
+        .windows(2)
+        .filter_map(|pair| {
+            let row = lowest(&smoothed, pair[0].row, pair[1].row)?;
+            let depth = pair[0].smoothed.min(pair[1].smoothed) - smoothed[row];
+            Some(Node {
+                row,
+                smoothed: smoothed[row],
+                prominence: ratio(depth, highest),
+            })
+        })
+        .collect();
+    let mut hills = hills;
+    hills.sort_by_key(|hill| std::cmp::Reverse(hill.smoothed));
+    valleys.sort_by(|one, other| other.prominence.total_cmp(&one.prominence));
+    hills.truncate(MOST);
+    valleys.truncate(MOST);
+    (hills, valleys)
+}
+
+/// Rows within which two nodes are the same hill.
+pub(crate) fn are_one(row: usize, other: usize) -> bool {
+    row.abs_diff(other) <= KERNEL_REACH
+}
+
+/// Beyond the ends of the profile nothing was traded.
+fn smooth(rows: &[Amount]) -> Vec<Amount> {
+    (0..rows.len())
+        .map(|center| {
+            let low = center.saturating_sub(KERNEL_REACH);
+            let high = (center + KERNEL_REACH).min(rows.len() - 1);
+            (low..=high)
+                .map(|row| rows[row] * (KERNEL_REACH + 1 - row.abs_diff(center)) as Amount)
+                .sum()
+        })
+        .collect()
+}
+
+/// Local maxima; of a plateau its middle row, the lower of two.
+fn peaks(rows: &[Amount]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while start < rows.len() {
+        let mut end = start;
+        while end + 1 < rows.len() && rows[end + 1] == rows[start] {
+            end += 1;
+        }
+        let rises = start == 0 || rows[start - 1] < rows[start];
+        let falls = end + 1 == rows.len() || rows[end + 1] < rows[start];
+        if rises && falls {
+            found.push(usize::midpoint(start, end));
+        }
+        start = end + 1;
+    }
+    found
+}
+
+/// Height of every row over the higher of the lowest rows between it and higher ground on either side; where
+/// there is no higher ground on either side, over nothing.
+fn prominences(rows: &[Amount]) -> Vec<Amount> {
+    let below = saddles(rows.iter());
+    let above = saddles(rows.iter().rev());
+    rows.iter()
+        .zip(below.iter().zip(above.iter().rev()))
+        .map(|(height, (below, above))| height - below.iter().chain(above).max().unwrap_or(&0))
+        .collect()
+}
+
+/// For every row the lowest row between it and the last higher one before it; none without a higher one.
+fn saddles<'a>(rows: impl Iterator<Item = &'a Amount>) -> Vec<Option<Amount>> {
+    // Falling heights, each with the lowest row since the height before it.
+    let mut falling: Vec<(Amount, Amount)> = Vec::new();
+    rows.map(|height| {
+        let mut lowest = *height;
+        while let Some((_, since)) = falling.pop_if(|(before, _)| *before <= *height) {
+            lowest = lowest.min(since);
+        }
+        let saddle = (!falling.is_empty()).then_some(lowest);
+        falling.push((*height, lowest));
+        saddle
+    })
+    .collect()
+}
+
+/// The lowest row between two others; of a plateau its middle row, the lower of two.
+fn lowest(rows: &[Amount], from: usize, to: usize) -> Option<usize> {
+    let least = *rows.get(from..=to)?.iter().min()?;
+    let first = (from..=to).find(|row| rows[*row] == least)?;
+    let last = (first..=to).take_while(|row| rows[*row] == least).last()?;
+    Some(usize::midpoint(first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_hills_have_a_valley_between_them() {
+        let mut rows = vec![10; 60];
+        rows[15] = 500;
+        rows[40] = 300;
+        let (hills, valleys) = find(&rows);
+        let found: Vec<usize> = hills.iter().map(|hill| hill.row).collect();
+        assert_eq!(found, [15, 40]);
+        assert_eq!(valleys.len(), 1);
+        // The smoothed floor runs from row 21 to row 34.
+        assert_eq!(valleys[0].row, 27);
+    }
+
+    #[test]
+    fn a_ripple_is_no_hill() {
+        let mut rows = vec![100; 60];
+        rows[30] = 1000;
+        rows[50] = 130;
+        assert_eq!(find(&rows).0.len(), 1);
+        assert_eq!(find(&[]), (Vec::new(), Vec::new()));
+        assert_eq!(find(&[0, 0]), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn prominence_is_measured_from_the_higher_saddle() {
+        assert_eq!(prominences(&[9, 2, 5, 3, 7]), [9, 0, 2, 0, 5]);
+        assert_eq!(prominences(&[1, 2, 5, 3, 7])[2], 2);
+    }
+}

@@ -1,0 +1,155 @@
+//! Integers for the inner loops: amounts as multiples of 10⁻¹² base units, prices as bucket numbers.
+//!
+//! Conversion happens once per level when data come in. Sums of integers are exact and independent of
+//! order, which is what lets the engine add and remove contributions and still equal a fresh one.
+
+use rust_decimal::Decimal;
+
+use crate::model::report::Number;
+use crate::num::BucketWidth;
+
+/// An amount in 10⁻¹² base units. An amount is below 10¹⁵, so that 10¹¹ of them can be added up.
+pub(crate) type Amount = i128;
+
+/// Decimals of an [`Amount`]; the exchange uses eight. Finer parts are cut off.
+const DECIMALS: u32 = 12;
+
+/// Largest bucket number that is looked at; prices beyond are not counted.
+const MAX_BUCKET: i64 = 1 << 50;
+
+/// An amount as an integer.
+pub(crate) fn amount(value: Decimal) -> Amount {
+    let (mantissa, scale) = (value.mantissa(), value.scale());
+    if scale <= DECIMALS {
+        mantissa.saturating_mul(10_i128.pow(DECIMALS - scale))
+    } else {
+        mantissa / 10_i128.pow(scale - DECIMALS)
+    }
+}
+
+/// An integer amount as it is published.
+pub(crate) fn number(amount: Amount) -> Number {
+    // Beyond 28 digits the decimal type ends; 15 are published, so that cutting digits off loses nothing.
+    let mut mantissa = amount;
+    let mut scale = DECIMALS;
+    while mantissa.unsigned_abs() >= 10_u128.pow(28) && scale > 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    Decimal::try_from_i128_with_scale(mantissa, scale).map_or(Number::ZERO, Number::new)
+}
+
+/// The grid of price buckets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Grid {
+    width: Decimal,
+    mantissa: i128,
+    scale: u32,
+}
+
+impl Grid {
+    /// The grid of buckets of this width that starts at price zero.
+    pub(crate) fn new(width: BucketWidth) -> Self {
+        let width = width.get().normalize();
+        Self {
+            width,
+            mantissa: width.mantissa(),
+            scale: width.scale(),
+        }
+    }
+
+    /// Number of the bucket a price falls into: price over width, rounded down. None when it is too large.
+    pub(crate) fn bucket(self, price: Decimal) -> Option<i64> {
+        let (mut upper, mut lower) = (price.mantissa(), self.mantissa);
+        if self.scale >= price.scale() {
+            upper = upper.checked_mul(10_i128.checked_pow(self.scale - price.scale())?)?;
+        } else {
+            lower = lower.saturating_mul(10_i128.saturating_pow(price.scale() - self.scale));
+        }
+        let bucket = match (i64::try_from(upper), i64::try_from(lower)) {
+            (Ok(upper), Ok(lower)) => upper.checked_div_euclid(lower)?,
+            _ => i64::try_from(upper.checked_div_euclid(lower)?).ok()?,
+        };
+        (bucket.abs() <= MAX_BUCKET).then_some(bucket)
+    }
+
+    /// Lower edge of a bucket.
+    pub(crate) fn edge(self, bucket: i64) -> Decimal {
+        Decimal::from(bucket)
+            .checked_mul(self.width)
+            .unwrap_or(Decimal::MAX)
+    }
+
+    /// Lower edge of a bucket, as it is published.
+    pub(crate) fn low(self, bucket: i64) -> Number {
+        Number::new(self.edge(bucket))
+    }
+
+    /// Middle of a bucket, for statistics.
+    pub(crate) fn middle(self, bucket: i64) -> f64 {
+        (bucket as f64 + 0.5) * self.width_f64()
+    }
+
+    /// Width of a bucket, for statistics.
+    pub(crate) fn width_f64(self) -> f64 {
+        crate::num::to_f64(self.width)
+    }
+}
+
+/// Rounds a statistic to a number of decimals; what is not finite becomes 0.
+pub(crate) fn round(value: f64, decimals: i32) -> f64 {
+    let factor = 10_f64.powi(decimals);
+    let rounded = (value * factor).round() / factor;
+    // Adding zero turns minus zero into zero.
+    if rounded.is_finite() { rounded + 0.0 } else { 0.0 }
+}
+
+/// One amount over another, 0 when the second is not positive.
+pub(crate) fn ratio(upper: Amount, lower: Amount) -> f64 {
+    if lower > 0 {
+        upper as f64 / lower as f64
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::num::{Price, Quantity};
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_come_back_as_they_went_in() {
+        for text in ["0", "0.00000001", "47.9", "999999999999999", "0.000000000001"] {
+            let value = Quantity::parse(text).unwrap().get();
+            assert_eq!(number(amount(value)).get(), value, "{text}");
+        }
+        assert_eq!(amount(Quantity::parse("0.0000000000009").unwrap().get()), 0);
+        assert_eq!(
+            number(i128::from(i64::MAX) * 1_000_000_000_000_000)
+                .get()
+                .to_string(),
+            "9223372036854780000000"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_bucket_is_the_one_the_width_names(mantissa in 1_i64..1_000_000_000_000, scale in 0_u32..9, width in 1_i64..5000, width_scale in 0_u32..4) {
+            let width = BucketWidth::new(Decimal::new(width, width_scale)).unwrap();
+            let price = Price::new(Decimal::new(mantissa, scale)).unwrap();
+            let grid = Grid::new(width);
+            let bucket = grid.bucket(price.get()).unwrap();
+            prop_assert_eq!(grid.low(bucket).get(), width.bucket_of(price).low());
+        }
+
+        #[test]
+        fn no_price_and_no_width_is_too_strange(mantissa in 1_i64..1_000_000_000_000_000, scale in 0_u32..=28, width in 1_i64..1_000_000_000_000_000, width_scale in 0_u32..=28) {
+            let grid = Grid::new(BucketWidth::new(Decimal::new(width, width_scale)).unwrap());
+            if let Some(bucket) = grid.bucket(Decimal::new(mantissa, scale)) {
+                let _edge = grid.low(bucket + 1);
+            }
+        }
+    }
+}

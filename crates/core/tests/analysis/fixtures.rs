@@ -1,0 +1,92 @@
+//! Recorded data, as the model types.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use flate2::read::GzDecoder;
+use rust_decimal::Decimal;
+use strategy_core::model::{BucketFlow, DepthLevel, DepthSnapshot, MinuteFootprint};
+use strategy_core::num::{Price, PriceBucket, Quantity, parse_decimal};
+use strategy_core::symbol::Symbol;
+use strategy_core::time::Minute;
+
+fn read(name: &str) -> String {
+    let path = format!("{}/../../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    GzDecoder::new(File::open(path).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+/// A symbol that is known to be valid.
+pub(crate) fn symbol(name: &str) -> Symbol {
+    Symbol::new(name).unwrap()
+}
+
+/// When the recorded book was taken.
+pub(crate) fn book_time() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_744_588_800_258).unwrap()
+}
+
+/// The recorded 5000-level book: bids and asks.
+pub(crate) fn recorded_levels() -> (Vec<DepthLevel>, Vec<DepthLevel>) {
+    let document: serde_json::Value =
+        serde_json::from_str(&read("btcusdt_depth5000_20250414T000000Z.json.gz")).unwrap();
+    let side = |name: &str| {
+        document[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| DepthLevel {
+                price: Price::parse(row[0].as_str().unwrap()).unwrap(),
+                quantity: Quantity::parse(row[1].as_str().unwrap()).unwrap(),
+            })
+            .collect()
+    };
+    (side("bids"), side("asks"))
+}
+
+/// The recorded book as a snapshot.
+pub(crate) fn recorded_book() -> DepthSnapshot {
+    let (bids, asks) = recorded_levels();
+    DepthSnapshot::new(symbol("BTCUSDT"), book_time(), 66_711_751_276, bids, asks).unwrap()
+}
+
+/// The recorded BTCFDUSD minutes, taken as complete.
+pub(crate) fn recorded_minutes() -> Vec<MinuteFootprint> {
+    let documents: Vec<serde_json::Value> =
+        serde_json::from_str(&read("btcfdusd_minutes_20251026.json.gz")).unwrap();
+    documents
+        .iter()
+        .map(|document| {
+            let local: NaiveDateTime = document["timestamp"].as_str().unwrap().parse().unwrap();
+            let at = local.and_utc() - chrono::Duration::hours(8);
+            let mut minute = MinuteFootprint::empty(Minute::of(at).unwrap(), true);
+            minute.levels = levels(&document["price_levels"]);
+            minute.trade_count = minute.levels.values().map(|flow| flow.trade_count).sum();
+            minute
+        })
+        .collect()
+}
+
+fn levels(rows: &serde_json::Value) -> BTreeMap<PriceBucket, BucketFlow> {
+    let volume = |row: &serde_json::Value, name: &str| {
+        Quantity::new(parse_decimal(&row[name].to_string()).unwrap()).unwrap()
+    };
+    rows.as_object()
+        .unwrap()
+        .iter()
+        .map(|(price, row)| {
+            let bucket = PriceBucket::new(price.parse::<Decimal>().unwrap()).unwrap();
+            let flow = BucketFlow {
+                buy_volume: volume(row, "buy_volume"),
+                sell_volume: volume(row, "sell_volume"),
+                trade_count: row["trade_count"].as_u64().unwrap(),
+            };
+            (bucket, flow)
+        })
+        .collect()
+}
