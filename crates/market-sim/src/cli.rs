@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::EventClock;
 use crate::exchange::{Exchange, ExchangeConfig};
+use crate::model::{ModelConfig, ModelServer};
 use crate::tape::{Tape, TapeConfig};
 
 /// A Binance-like exchange and a DeepSeek-like model on loopback, for tests and demonstrations.
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Port of the exchange's stream server; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     ws_port: u16,
+    /// Port of the model; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    model_port: u16,
     /// Seed of the market.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -78,9 +82,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let exchange = Exchange::start(Arc::new(Tape::new(tape)), clock, config)
         .await
         .context("cannot bind the exchange's ports")?;
-    let urls = json!({"rest": exchange.rest_url(), "ws": exchange.ws_url()});
+    let model = ModelServer::start(ModelConfig {
+        port: arguments.model_port,
+        ..ModelConfig::default()
+    })
+    .await
+    .context("cannot bind the model's port")?;
+    let urls = json!({"rest": exchange.rest_url(), "ws": exchange.ws_url(), "model": model.url()});
     writeln!(std::io::stdout(), "{urls}").context("cannot write the URLs")?;
-    tracing::info!(rest = %exchange.rest_url(), ws = %exchange.ws_url(), "ready");
+    tracing::info!(rest = %exchange.rest_url(), ws = %exchange.ws_url(), model = %model.url(), "ready");
     let chaos = async {
         match arguments.chaos_seed {
             Some(seed) => crate::faults::run_chaos(exchange.faults().clone(), seed).await,

@@ -1,19 +1,16 @@
 //! The REST server: limits, faults, headers and compression around the true answers.
 
-use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +20,7 @@ use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::weight::{Verdict, WeightMeter};
 use crate::faults::RestFault;
+use crate::http::{build, cut, set_headers, slow};
 
 /// Smaller answers are not compressed.
 const COMPRESS_FROM: usize = 1024;
@@ -161,11 +159,7 @@ fn json_headers(used: u64) -> HeaderMap {
 
 fn replaced(status: u16, headers: &[(String, String)], body: &str, used: u64) -> Response {
     let mut all = json_headers(used);
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            all.insert(name, value);
-        }
-    }
+    set_headers(&mut all, headers);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     build(status, all, Body::from(body.to_owned()))
 }
@@ -189,34 +183,10 @@ fn encode(body: String, request: &HeaderMap, headers: &mut HeaderMap) -> Bytes {
     }
 }
 
-fn slow(body: Bytes, chunk: usize, pause: Duration) -> Body {
-    let pieces = stream::unfold(body, move |mut rest| async move {
-        if rest.is_empty() {
-            return None;
-        }
-        tokio::time::sleep(pause).await;
-        let piece = rest.split_to(chunk.clamp(1, rest.len()));
-        Some((Ok::<_, Infallible>(piece), rest))
-    });
-    Body::from_stream(pieces)
-}
-
-fn cut(body: &Bytes, keep: usize) -> Body {
-    let kept = body.slice(..keep.min(body.len()));
-    Body::from_stream(stream::iter([Ok(kept), Err(io::Error::other("cut on purpose"))]))
-}
-
 fn plain(status: StatusCode, headers: &[(&'static str, &'static str)], body: Body) -> Response {
     let mut all = HeaderMap::new();
     for (name, value) in headers {
         all.insert(*name, HeaderValue::from_static(value));
     }
     build(status, all, body)
-}
-
-fn build(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }
