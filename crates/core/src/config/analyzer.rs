@@ -44,6 +44,23 @@ pub struct DeepseekConfig {
     pub thinking: bool,
     /// Language of the prompt and so of the reasoning.
     pub language: Language,
+    /// Money the model may cost per UTC day, in US dollars; beyond it the rules advise.
+    pub max_cost_per_day_usd: f64,
+    /// What the vendor charges.
+    pub prices: ModelPrices,
+}
+
+/// Prices of the model in US dollars per million tokens, off-peak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelPrices {
+    /// Tokens sent that were in the vendor's cache.
+    pub cached_input_usd: f64,
+    /// Tokens sent that were not.
+    pub input_usd: f64,
+    /// Tokens received.
+    pub output_usd: f64,
+    /// Times the price in peak hours, 1 or more.
+    pub peak_factor: f64,
 }
 
 /// Language of the conversation with the model.
@@ -110,6 +127,14 @@ impl AnalyzerConfig {
                     Language::En => "en",
                 },
             );
+        let prices = Rendered::default()
+            .set("cached_input_usd", model.prices.cached_input_usd)
+            .set("input_usd", model.prices.input_usd)
+            .set("output_usd", model.prices.output_usd)
+            .set("peak_factor", model.prices.peak_factor);
+        let deepseek = deepseek
+            .set("max_cost_per_day_usd", model.max_cost_per_day_usd)
+            .section("prices", prices);
         let analysis = Rendered::default()
             .seconds("interval_seconds", self.analysis.interval)
             .decimal(
@@ -153,9 +178,30 @@ impl DeepseekConfig {
                 Language::Zh,
                 &[("zh", Language::Zh), ("en", Language::En)],
             ),
+            max_cost_per_day_usd: section.number(
+                "max_cost_per_day_usd",
+                dec!(3),
+                Decimal::ZERO..=dec!(10_000),
+            ),
+            prices: ModelPrices::read(section.section("prices")),
         };
         section.finish();
         config
+    }
+}
+
+impl ModelPrices {
+    /// Defaults are those of `deepseek-flash` as of 2026-11-15.
+    fn read(mut section: Section<'_>) -> Self {
+        let usd = || Decimal::ZERO..=dec!(1000);
+        let prices = Self {
+            cached_input_usd: section.number("cached_input_usd", dec!(0.003), usd()),
+            input_usd: section.number("input_usd", dec!(0.15), usd()),
+            output_usd: section.number("output_usd", dec!(0.60), usd()),
+            peak_factor: section.number("peak_factor", Decimal::TWO, Decimal::ONE..=dec!(100)),
+        };
+        section.finish();
+        prices
     }
 }
 

@@ -22,7 +22,7 @@ mod secret;
 
 use std::path::Path;
 
-pub use self::analyzer::{AnalysisConfig, AnalyzerConfig, DeepseekConfig, Language};
+pub use self::analyzer::{AnalysisConfig, AnalyzerConfig, DeepseekConfig, Language, ModelPrices};
 pub use self::app::AppConfig;
 pub use self::binance::BinanceConfig;
 pub use self::data_collector::{DataCollectorConfig, DepthSnapshotConfig, OrderFlowConfig};
