@@ -330,7 +330,8 @@ async fn every_rest_fault_does_what_it_says_and_is_used_up() {
 
     faults.rest(Endpoint::AggTrades, RestFault::EmptyPage, 2);
     faults.rest(Endpoint::AggTrades, RestFault::ShortPage(3), 1);
-    for rows in [0, 0, 3, 500] {
+    faults.rest(Endpoint::AggTrades, RestFault::RepeatRows(2), 1);
+    for rows in [0, 0, 3, 502, 500] {
         assert_eq!(
             get(&exchange, "aggTrades?symbol=BTCFDUSD").await.ids().len(),
             rows
