@@ -61,6 +61,17 @@ pub fn parse(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_amount_survives_its_text(amount in 0..u64::MAX / 2) {
+            let mut text = String::new();
+            push_fixed8(&mut text, amount);
+            prop_assert_eq!(parse(&text), Some(amount));
+            prop_assert_eq!(to_decimal(amount).to_string(), text);
+        }
+    }
 
     #[test]
     fn text_has_eight_decimals_and_reads_back() {

@@ -1,6 +1,7 @@
 //! The program: arguments in, servers up, one line of URLs out.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -8,12 +9,14 @@ use chrono::{DateTime, Utc};
 use clap::Parser;
 use serde_json::json;
 use strategy_core::symbol::Symbol;
-use strategy_core::time::Minute;
+use strategy_core::time::{ExchangeMs, Minute};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::EventClock;
 use crate::exchange::{Exchange, ExchangeConfig};
+use crate::market::Market;
 use crate::model::{ModelConfig, ModelServer};
+use crate::replay::{Recording, Replay, ReplayConfig};
 use crate::tape::{Tape, TapeConfig};
 
 /// A Binance-like exchange and a DeepSeek-like model on loopback, for tests and demonstrations.
@@ -50,6 +53,12 @@ pub struct Arguments {
     /// Adds dead rows, missing ids and trade times that step back.
     #[arg(long)]
     rare_events: bool,
+    /// Replays the aggTrade frames of this capture, again and again, in place of a generated market.
+    #[arg(long)]
+    replay: Option<PathBuf>,
+    /// The REST depth answer that is the book of the replay.
+    #[arg(long, requires = "replay")]
+    replay_depth: Option<PathBuf>,
     /// Injects faults in the order this seed gives.
     #[arg(long)]
     chaos_seed: Option<u64>,
@@ -67,19 +76,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => EventClock::live(),
     };
     clock.set_speed(arguments.speed);
-    let start = Minute::containing(clock.now_ms()).context("the start is out of range")?;
-    let mut tape = TapeConfig::new(arguments.symbol.clone(), arguments.seed, start);
-    tape.rate = arguments.rate;
-    tape.history_minutes = arguments.history_minutes;
-    if arguments.rare_events {
-        tape = tape.with_rare_events();
-    }
+    let market = market(&arguments, clock.now_ms())?;
     let config = ExchangeConfig {
         rest_port: arguments.rest_port,
         ws_port: arguments.ws_port,
         ..ExchangeConfig::default()
     };
-    let exchange = Exchange::start(Arc::new(Tape::new(tape)), clock, config)
+    let exchange = Exchange::start(market, clock, config)
         .await
         .context("cannot bind the exchange's ports")?;
     let model = ModelServer::start(ModelConfig {
@@ -104,4 +107,32 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The generated or the recorded market, starting at an event time.
+fn market(arguments: &Arguments, now_ms: ExchangeMs) -> anyhow::Result<Arc<dyn Market>> {
+    if let Some(capture) = &arguments.replay {
+        let mut recording =
+            Recording::read(capture).with_context(|| format!("cannot replay {}", capture.display()))?;
+        if let Some(depth) = &arguments.replay_depth {
+            recording = recording
+                .with_depth(depth)
+                .with_context(|| format!("cannot replay {}", depth.display()))?;
+        }
+        let config = ReplayConfig {
+            begin: now_ms,
+            repeat: true,
+            history_minutes: arguments.history_minutes,
+            align_book: true,
+        };
+        return Ok(Arc::new(Replay::new(recording, config)?));
+    }
+    let start = Minute::containing(now_ms).context("the start is out of range")?;
+    let mut tape = TapeConfig::new(arguments.symbol.clone(), arguments.seed, start);
+    tape.rate = arguments.rate;
+    tape.history_minutes = arguments.history_minutes;
+    if arguments.rare_events {
+        tape = tape.with_rare_events();
+    }
+    Ok(Arc::new(Tape::new(tape)))
 }

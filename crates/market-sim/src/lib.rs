@@ -21,6 +21,7 @@ pub mod market;
 pub mod model;
 pub mod proxy;
 pub mod redis;
+pub mod replay;
 mod rng;
 pub mod stats;
 pub mod tape;

@@ -60,10 +60,7 @@ pub trait Market: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`AlreadyFixed`] when the minute is no longer open to change.
-    fn add_burst(&self, minute: Minute, rows: u32) -> Result<(), AlreadyFixed> {
-        let _unused = rows;
-        Err(AlreadyFixed(minute))
-    }
+    fn add_burst(&self, minute: Minute, rows: u32) -> Result<(), AlreadyFixed>;
 
     /// The rows whose **trade time** lies in the minute, by id.
     fn trades_of(&self, minute: Minute) -> Vec<SimTrade> {

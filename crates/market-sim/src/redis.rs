@@ -91,6 +91,9 @@ impl RedisServer {
     }
 
     /// Ends the server without warning, as a crash would (SIGKILL). Data that are not on disk are lost.
+    ///
+    /// # Panics
+    /// When the process cannot be waited for.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself already.

@@ -191,15 +191,10 @@ fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Trad
             delta: number(flow.copied().unwrap_or_default().delta()),
         }
     };
-    let (hills, valleys) = nodes::find(&profile.rows);
-    // The hill the point of control stands on is the point of control.
-    let hills: Vec<Node> = hills
-        .into_iter()
-        .filter(|hill| !nodes::are_one(hill.row, profile.poc))
-        .collect();
+    let found = nodes::find(&profile.rows, profile.poc);
     let poc = price(profile.poc);
     let mut poc_levels = vec![poc];
-    poc_levels.extend(hills.iter().map(|hill| price(hill.row)));
+    poc_levels.extend(found.hills.iter().map(|hill| price(hill.row)));
     poc_levels.truncate(MOST_POC_LEVELS);
     Traded {
         area: Some(ValueArea {
@@ -211,8 +206,8 @@ fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Trad
             total_volume: number(profile.total()),
         }),
         poc: Some((number(profile.rows[profile.poc]), tape.tests_of(poc.get()))),
-        high_nodes: hills.iter().map(node).collect(),
-        low_nodes: valleys.iter().map(node).collect(),
+        high_nodes: found.hills.iter().map(node).collect(),
+        low_nodes: found.valleys.iter().map(node).collect(),
         poc_levels,
         cut: profile.cut,
     }

@@ -21,11 +21,20 @@ pub(crate) struct Node {
     pub(crate) prominence: f64,
 }
 
-/// Hills by smoothed volume, valleys by depth, at most ten of each; of equals the lower row first.
-pub(crate) fn find(rows: &[Amount]) -> (Vec<Node>, Vec<Node>) {
+/// What the profile consists of, besides its point of control.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Nodes {
+    /// Hills by smoothed volume, without the one the point of control stands on.
+    pub(crate) hills: Vec<Node>,
+    /// Valleys by depth.
+    pub(crate) valleys: Vec<Node>,
+}
+
+/// At most ten hills and ten valleys of a profile; of equals the lower row first.
+pub(crate) fn find(rows: &[Amount], poc: usize) -> Nodes {
     let smoothed = smooth(rows);
     let Some(highest) = smoothed.iter().max().copied().filter(|highest| *highest > 0) else {
-        return (Vec::new(), Vec::new());
+        return Nodes::default();
     };
     let heights = prominences(&smoothed);
     let hills: Vec<Node> = peaks(&smoothed)
@@ -51,17 +60,24 @@ pub(crate) fn find(rows: &[Amount]) -> (Vec<Node>, Vec<Node>) {
             })
         })
         .collect();
-    let mut hills = hills;
+    let own = own_hill(&hills, &valleys, poc);
+    let mut hills: Vec<Node> = hills
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| *index != own)
+        .map(|(_, hill)| hill)
+        .collect();
     hills.sort_by_key(|hill| std::cmp::Reverse(hill.smoothed));
     valleys.sort_by(|one, other| other.prominence.total_cmp(&one.prominence));
     hills.truncate(MOST);
     valleys.truncate(MOST);
-    (hills, valleys)
+    Nodes { hills, valleys }
 }
 
-/// Rows within which two nodes are the same hill.
-pub(crate) fn are_one(row: usize, other: usize) -> bool {
-    row.abs_diff(other) <= KERNEL_REACH
+/// Index of the hill the point of control stands on: the one between the same two valleys.
+fn own_hill(hills: &[Node], valleys: &[Node], poc: usize) -> usize {
+    let below = valleys.iter().filter(|valley| valley.row < poc).count();
+    below.min(hills.len().saturating_sub(1))
 }
 
 /// Beyond the ends of the profile nothing was traded.
@@ -125,9 +141,9 @@ fn saddles<'a>(rows: impl Iterator<Item = &'a Amount>) -> Vec<Option<Amount>> {
 
 /// The lowest row between two others; of a plateau its middle row, the lower of two.
 fn lowest(rows: &[Amount], from: usize, to: usize) -> Option<usize> {
-    let least = *rows.get(from..=to)?.iter().min()?;
-    let first = (from..=to).find(|row| rows[*row] == least)?;
-    let last = (first..=to).take_while(|row| rows[*row] == least).last()?;
+    let floor = *rows.get(from..=to)?.iter().min()?;
+    let first = (from..=to).find(|row| rows[*row] == floor)?;
+    let last = (first..=to).take_while(|row| rows[*row] == floor).last()?;
     Some(usize::midpoint(first, last))
 }
 
@@ -140,12 +156,13 @@ mod tests {
         let mut rows = vec![10; 60];
         rows[15] = 500;
         rows[40] = 300;
-        let (hills, valleys) = find(&rows);
-        let found: Vec<usize> = hills.iter().map(|hill| hill.row).collect();
-        assert_eq!(found, [15, 40]);
-        assert_eq!(valleys.len(), 1);
+        let found = find(&rows, 15);
+        let hills: Vec<usize> = found.hills.iter().map(|hill| hill.row).collect();
+        assert_eq!(hills, [40], "the hill of the point of control is left out");
+        assert_eq!(find(&rows, 40).hills[0].row, 15);
         // The smoothed floor runs from row 21 to row 34.
-        assert_eq!(valleys[0].row, 27);
+        let valleys: Vec<usize> = found.valleys.iter().map(|valley| valley.row).collect();
+        assert_eq!(valleys, [27]);
     }
 
     #[test]
@@ -153,9 +170,9 @@ mod tests {
         let mut rows = vec![100; 60];
         rows[30] = 1000;
         rows[50] = 130;
-        assert_eq!(find(&rows).0.len(), 1);
-        assert_eq!(find(&[]), (Vec::new(), Vec::new()));
-        assert_eq!(find(&[0, 0]), (Vec::new(), Vec::new()));
+        assert_eq!(find(&rows, 30), Nodes::default());
+        assert_eq!(find(&[], 0), Nodes::default());
+        assert_eq!(find(&[0, 0], 0), Nodes::default());
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::shared::Shared;
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// How often the window is looked at while nothing is missing.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the window is looked at while nothing is missing, and before it is known.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
 
 /// Longest wait for a filled chunk to be in the window before it is asked for again.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
@@ -62,7 +62,8 @@ impl BackfillTask {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
             let Some(chunk) = self.due() else {
-                tokio::time::sleep(LOOK_EVERY).await;
+                let known = self.shared.open_from().is_some();
+                tokio::time::sleep(if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 }).await;
                 continue;
             };
             match self.fill(chunk).await {

@@ -89,10 +89,10 @@ fn agg_trades(shared: &Shared, query: &Query, unit: TimeUnit) -> Result<String, 
     let lag = i64::try_from(shared.config.rest_lag.as_millis()).unwrap_or(i64::MAX);
     let pages = Pages::new(&*shared.market, shared.clock.now_ms().saturating_sub(lag));
     let rows = match (from_id, start, end) {
-        (Some(id), None, None) => pages.from_id(id.unsigned_abs(), limit),
+        (Some(id), None, None) => pages.since_id(id.unsigned_abs(), limit),
         (Some(_), _, _) => return Err(ApiError::bad_combination()),
         (None, Some(start), Some(end)) if start > end => return Err(ApiError::bad_combination()),
-        (None, Some(start), end) => pages.from_time(start, end, limit),
+        (None, Some(start), end) => pages.since_time(start, end, limit),
         (None, None, end) => pages.newest(end, limit),
     };
     let mut body = String::with_capacity(rows.len() * 140 + 2);

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::Shared;
 use super::commands::Subscriptions;
 use super::cursor::Cursor;
-use crate::faults::{RowFate, StreamMode, WsCommand};
+use crate::faults::{AnswerFate, RowFate, StreamMode, WsCommand};
 use crate::trade::{SimTrade, TimeUnit};
 
 /// A client that takes nothing for so long is dropped, wall time.
@@ -55,6 +55,8 @@ pub(super) struct Connection {
     cursor: Option<Cursor>,
     /// A row that waits for its successor to go first.
     held: Option<SimTrade>,
+    /// Answers that wait for rows to go first.
+    late_answers: Vec<String>,
     /// Times of the client's messages within the last second.
     recent: VecDeque<Instant>,
     /// When the oldest ping without a pong was sent.
@@ -79,6 +81,7 @@ impl Connection {
             trade_stream,
             cursor: None,
             held: None,
+            late_answers: Vec::new(),
             recent: VecDeque::new(),
             unanswered: None,
         };
@@ -119,7 +122,10 @@ impl Connection {
                 .map(|cursor| cursor.due(&*self.shared.market));
             let clock = self.shared.clock.clone();
             let listening = self.shared.faults.mode() != StreamMode::BlackHole;
-            let pong_due = self.unanswered.map(|sent| sent + pong_timeout);
+            let pong_due = self
+                .unanswered
+                .filter(|_| listening)
+                .map(|sent| sent + pong_timeout);
             let outcome = tokio::select! {
                 command = self.commands.recv() => self.obey(command).await,
                 () = &mut lifetime => Err(End::Close(1001, "24h".to_owned())),
@@ -148,6 +154,8 @@ impl Connection {
 
     async fn ping(&mut self) -> Result<(), End> {
         if self.shared.faults.mode() == StreamMode::BlackHole {
+            // Pongs are not read either, so their absence means nothing.
+            self.unanswered = None;
             return Ok(());
         }
         let now = Instant::now();
@@ -176,7 +184,14 @@ impl Connection {
             Message::Text(text) => {
                 let answer = self.subscriptions.handle(&text);
                 self.follow_subscriptions();
-                self.send_text(answer).await
+                match self.shared.faults.next_answer() {
+                    AnswerFate::Send => self.send_text(answer).await,
+                    AnswerFate::Late => {
+                        self.late_answers.push(answer);
+                        Ok(())
+                    }
+                    AnswerFate::Never => Ok(()),
+                }
             }
             Message::Pong(_) => {
                 self.unanswered = None;
@@ -218,6 +233,9 @@ impl Connection {
             if let Some(held) = self.held.take() {
                 self.feed_row(&held, false).await?;
             }
+        }
+        for answer in std::mem::take(&mut self.late_answers) {
+            self.send_text(answer).await?;
         }
         self.flush().await
     }

@@ -21,12 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strategy_core::num::BucketWidth;
+use strategy_core::time::Minute;
 use tokio::net::TcpListener;
 
 pub use self::endpoint::Endpoint;
 use crate::clock::EventClock;
 use crate::faults::Faults;
-use crate::market::Market;
+use crate::market::{AlreadyFixed, Market};
 use crate::stats::Stats;
 use crate::tasks::Tasks;
 use crate::truth::Truth;
@@ -191,6 +192,22 @@ impl Exchange {
     /// What must have been recorded of it.
     pub fn truth(&self, width: BucketWidth, max_price_levels: usize) -> Truth {
         Truth::new(Arc::clone(&self.shared.market), width, max_price_levels)
+    }
+
+    /// Adds `rows` trades within one second of the next minute that is not fixed yet, and says which.
+    ///
+    /// # Errors
+    /// [`AlreadyFixed`] when the market is recorded, or somebody has looked ten minutes ahead.
+    pub fn burst(&self, rows: u32) -> Result<Minute, AlreadyFixed> {
+        let now = Minute::containing(self.shared.clock.now_ms()).unwrap_or(self.shared.market.first_minute());
+        let mut minute = now.next();
+        loop {
+            match self.shared.market.add_burst(minute, rows) {
+                Ok(()) => return Ok(minute),
+                Err(error) if minute.since(now) >= 10 => return Err(error),
+                Err(_) => minute = minute.next(),
+            }
+        }
     }
 
     /// Ends both servers at once and breaks open connections, as dropping does.

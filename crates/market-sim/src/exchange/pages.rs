@@ -25,7 +25,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Rows with an id of at least `id`, ascending.
-    pub(super) fn from_id(&self, id: u64, limit: usize) -> Vec<SimTrade> {
+    pub(super) fn since_id(&self, id: u64, limit: usize) -> Vec<SimTrade> {
         match self.market.minute_of_id(id, self.head) {
             Some(minute) => self.forward(minute, limit, i64::MAX, |row| row.id >= id),
             None => Vec::new(),
@@ -33,7 +33,7 @@ impl<'a> Pages<'a> {
     }
 
     /// The oldest rows with `start <= T <= end`, in the order of ids.
-    pub(super) fn from_time(
+    pub(super) fn since_time(
         &self,
         start: ExchangeMs,
         end: Option<ExchangeMs>,

@@ -108,3 +108,27 @@ fn percent_decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&out).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_query_is_too_strange(raw in "[a-c=&%+ 0-9é]{0,40}") {
+            if let Ok(query) = Query::parse(&raw, &["a", "b", "c"]) {
+                let _number = query.number("a");
+                let _limit = query.limit(1, 2);
+            }
+        }
+    }
+
+    #[test]
+    fn escaped_texts_are_read() {
+        let query = Query::parse("a=%42TC+x&b=7", &["a", "b"]).unwrap();
+        assert_eq!(query.text("a"), Some("BTC x"));
+        assert_eq!(query.number("b"), Ok(Some(7)));
+        assert_eq!(percent_decode("%4"), "?");
+    }
+}

@@ -55,11 +55,8 @@ impl WeightMeter {
             self.banned_until = None;
             self.ignored = 0;
         }
-        while let Some((at, old)) = self.spent.front().copied().filter(|(at, _)| now - *at >= WINDOW) {
-            let _expired = at;
-            self.used -= old;
-            self.spent.pop_front();
-        }
+        let old = self.spent.partition_point(|(at, _)| now - *at >= WINDOW);
+        self.used -= self.spent.drain(..old).map(|(_, weight)| weight).sum::<u64>();
         if self.used + weight <= self.limit {
             self.spent.push_back((now, weight));
             self.used += weight;

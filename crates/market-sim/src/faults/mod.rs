@@ -14,8 +14,8 @@ use tokio::sync::broadcast;
 
 pub use self::chaos::run_chaos;
 pub use self::rest::{DepthEdit, RestFault};
-pub(crate) use self::ws::RowFate;
 use self::ws::WsState;
+pub(crate) use self::ws::{AnswerFate, RowFate};
 pub use self::ws::{StreamMode, WsCommand};
 use crate::exchange::Endpoint;
 

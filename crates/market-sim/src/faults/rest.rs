@@ -34,6 +34,8 @@ pub enum RestFault {
     EmptyPage,
     /// Only the first rows of the true page.
     ShortPage(usize),
+    /// The first rows of the true page come twice.
+    RepeatRows(usize),
     /// A book that cannot be used, made from the true one.
     Depth(DepthEdit),
 }
@@ -155,6 +157,12 @@ impl RestFault {
             Self::ShortPage(rows) => edit_json(body, |page| {
                 if let Some(page) = page.as_array_mut() {
                     page.truncate(*rows);
+                }
+            }),
+            Self::RepeatRows(rows) => edit_json(body, |page| {
+                if let Some(page) = page.as_array_mut() {
+                    let again = page[..(*rows).min(page.len())].to_vec();
+                    page.splice(0..0, again);
                 }
             }),
             Self::Depth(edit) => edit_json(body, |book| edit.apply(book)),

@@ -57,6 +57,17 @@ pub(super) struct WsState {
     duplicate: u64,
     swap: u64,
     extra_fields: u64,
+    late_answers: u32,
+    lost_answers: u32,
+}
+
+/// What becomes of the answer to one client message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerFate {
+    Send,
+    /// Sent after the next rows.
+    Late,
+    Never,
 }
 
 /// What becomes of one row on its way out.
@@ -113,6 +124,16 @@ impl Faults {
         lock(&self.0.ws).extra_fields += rows;
     }
 
+    /// Answers the next client messages only after the next rows.
+    pub fn late_answers(&self, answers: u32) {
+        lock(&self.0.ws).late_answers += answers;
+    }
+
+    /// Never answers the next client messages, though it does what they ask for.
+    pub fn lose_answers(&self, answers: u32) {
+        lock(&self.0.ws).lost_answers += answers;
+    }
+
     /// Does something on every open connection.
     pub fn command(&self, command: WsCommand) {
         // Nobody listens while no connection is open.
@@ -165,6 +186,17 @@ impl Faults {
 
     pub(crate) fn take_close_on_accept(&self) -> bool {
         take(&mut lock(&self.0.ws).close_on_accept)
+    }
+
+    pub(crate) fn next_answer(&self) -> AnswerFate {
+        let mut state = lock(&self.0.ws);
+        if take(&mut state.lost_answers) {
+            AnswerFate::Never
+        } else if take(&mut state.late_answers) {
+            AnswerFate::Late
+        } else {
+            AnswerFate::Send
+        }
     }
 
     pub(crate) fn next_row(&self) -> RowFate {

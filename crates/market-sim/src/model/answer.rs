@@ -22,8 +22,7 @@ pub(super) fn tool_calls(body: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A value for every required property: the first of an enum, the default, the minimum, or something of
-/// the right type.
+/// A value for every required property: the first of an enum, the default, or something of the right type.
 fn arguments(schema: &Value) -> Value {
     let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
     let mut arguments = Map::new();
@@ -33,10 +32,7 @@ fn arguments(schema: &Value) -> Value {
         let value = match named.into_iter().find(|value| !value.is_null()) {
             Some(value) => value.clone(),
             None => match property["type"].as_str() {
-                Some("integer" | "number") => match &property["minimum"] {
-                    Value::Null => json!(10),
-                    minimum => minimum.clone(),
-                },
+                Some("integer" | "number") => within(property),
                 Some("boolean") => json!(true),
                 Some("array") => json!([]),
                 Some("object") => json!({}),
@@ -47,6 +43,19 @@ fn arguments(schema: &Value) -> Value {
         arguments.insert(name.to_owned(), value);
     }
     Value::Object(arguments)
+}
+
+/// Twenty, or what its range allows that is nearest to it.
+fn within(property: &Value) -> Value {
+    let usual = json!(20);
+    let (low, high) = (&property["minimum"], &property["maximum"]);
+    if low.as_f64().is_some_and(|low| low > 20.0) {
+        low.clone()
+    } else if high.as_f64().is_some_and(|high| high < 20.0) {
+        high.clone()
+    } else {
+        usual
+    }
 }
 
 /// The final answer: buy at the strongest support or sell at the strongest resistance, whichever is

@@ -2,7 +2,7 @@
 //!
 //! Without a script it behaves well: it calls the tools it is offered, then answers with JSON derived from
 //! their results. [`Script`] makes it misbehave, request by request. Requests are judged as strictly as the
-//! real endpoint judges them ([`validate`]), and every body is kept for the test to look at.
+//! real endpoint judges them, and every body is kept for the test to look at.
 
 mod answer;
 mod reply;

@@ -56,10 +56,8 @@ async fn respond(shared: &Shared, request: Request) -> Response {
     });
     let route = path.strip_prefix("/v1").unwrap_or(path);
     if route == "/chat/completions" && parts.method == "POST" {
-        let running = shared.running.fetch_add(1, Ordering::Relaxed);
-        let response = complete(shared, path, &parts.headers, body, authorized, running).await;
-        shared.running.fetch_sub(1, Ordering::Relaxed);
-        return response;
+        let others = Running::enter(shared);
+        return complete(shared, path, &parts.headers, body, authorized, others.before).await;
     }
     let answer = match (route, parts.method.as_str()) {
         ("/models" | "/user/balance", "GET") if !authorized => refusal(401, "Authentication Fails"),
@@ -80,6 +78,26 @@ async fn respond(shared: &Shared, request: Request) -> Response {
         _ => refusal(404, "Not Found"),
     };
     into_response(answer)
+}
+
+/// One request that is being served; a client that goes away ends it too.
+struct Running<'a> {
+    shared: &'a Shared,
+    /// Requests that were being served when it came.
+    before: usize,
+}
+
+impl<'a> Running<'a> {
+    fn enter(shared: &'a Shared) -> Self {
+        let before = shared.running.fetch_add(1, Ordering::Relaxed);
+        Self { shared, before }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.shared.running.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 async fn complete(

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use market_sim::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::support::client;
+use crate::support::{SOON, client};
 
 const TOOLS: [&str; 2] = ["depth_snapshot_analysis", "orderflow_analysis"];
 
@@ -68,7 +69,7 @@ async fn a_good_model_calls_both_tools_and_then_advises_at_a_level_it_was_given(
             .eq(TOOLS)
     );
     let arguments: Value = serde_json::from_str(calls[0]["function"]["arguments"].as_str().unwrap()).unwrap();
-    assert_eq!(arguments, json!({"symbol": "BTCFDUSD", "levels": 1}));
+    assert_eq!(arguments, json!({"symbol": "BTCFDUSD", "levels": 20}));
 
     let depth = json!({
         "best_bid": 110_150.0, "best_ask": 110_153.0,
@@ -234,6 +235,7 @@ async fn the_key_the_balance_and_the_models_are_those_of_an_account() {
     assert_eq!(get("/user/balance", "sk-test").await.1["is_available"], true);
     server.set_broke(true);
     assert_eq!(get("/user/balance", "sk-test").await.1["is_available"], false);
+    server.set_broke(false);
     let without_version = server.url().replace("/v1", "/chat/completions");
     let response = client()
         .post(without_version)
@@ -242,7 +244,46 @@ async fn the_key_the_balance_and_the_models_are_those_of_an_account() {
         .send()
         .await
         .unwrap();
+    assert_eq!(response.status(), 200);
+    server.set_broke(true);
+    let response = client()
+        .post(format!("{}/chat/completions", server.url()))
+        .bearer_auth("sk-test")
+        .json(&request())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 402);
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_refused_until_one_has_gone() {
+    let config = ModelConfig {
+        concurrency: 1,
+        ..ModelConfig::default()
+    };
+    let server = ModelServer::start(config).await.unwrap();
+    server.script().next(ModelReply::Hang);
+    let body = request();
+    let hung = post(&server, &body);
+    let hurried = async {
+        eventually("the first request has come", SOON, async || {
+            server.stats().model_calls() == 1
+        })
+        .await
+        .unwrap();
+        post(&server, &body).await.0
+    };
+    let status = tokio::select! {
+        _never = hung => unreachable!(),
+        status = hurried => status,
+    };
+    assert_eq!(status, 429);
+    eventually("the first request is gone", SOON, async || {
+        post(&server, &body).await.0 == 200
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use market_sim::exchange::{Endpoint, ExchangeConfig};
 use market_sim::faults::{DepthEdit, RestFault};
-use market_sim::market::Market as _;
 use market_sim::tape::{Tape, TapeConfig};
 use serde_json::{Value, json};
 use strategy_core::model::{AggTrade, Aggressor, MinuteFootprint};
@@ -154,7 +153,7 @@ async fn pages_follow_ids_and_times() {
         expected[..2]
     );
     assert_eq!(
-        page(&format!("&startTime={}000&limit=2", from)).await.ids(),
+        page(&format!("&startTime={from}000&limit=2")).await.ids(),
         expected[..2]
     );
     let newest_until = page(&format!("&endTime={to}&limit=4")).await.ids();
@@ -331,7 +330,8 @@ async fn every_rest_fault_does_what_it_says_and_is_used_up() {
 
     faults.rest(Endpoint::AggTrades, RestFault::EmptyPage, 2);
     faults.rest(Endpoint::AggTrades, RestFault::ShortPage(3), 1);
-    for rows in [0, 0, 3, 500] {
+    faults.rest(Endpoint::AggTrades, RestFault::RepeatRows(2), 1);
+    for rows in [0, 0, 3, 502, 500] {
         assert_eq!(
             get(&exchange, "aggTrades?symbol=BTCFDUSD").await.ids().len(),
             rows

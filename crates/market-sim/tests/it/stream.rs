@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use market_sim::exchange::{Exchange, ExchangeConfig};
 use market_sim::faults::{StreamMode, WsCommand};
-use market_sim::market::Market as _;
 use market_sim::wait::eventually;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -125,6 +125,53 @@ async fn subscriptions_may_be_changed_on_the_connection() {
 }
 
 #[tokio::test]
+async fn an_acknowledgement_may_come_after_the_first_data_or_not_at_all() {
+    let exchange = exchange().await;
+    let mut client = connect(&exchange, "/ws").await;
+    exchange.faults().late_answers(1);
+    let subscribe = json!({"method": "SUBSCRIBE", "params": ["btcfdusd@aggTrade"], "id": 1}).to_string();
+    client.send(Message::text(subscribe)).await.unwrap();
+    eventually("it is subscribed", SOON, async || {
+        exchange.stats().client_messages() == 1
+    })
+    .await
+    .unwrap();
+    exchange.clock().advance(Duration::from_secs(10));
+    assert_eq!(next_json(&mut client).await["e"], "aggTrade");
+    let acknowledged = loop {
+        let message = next_json(&mut client).await;
+        if message.get("e").is_none() {
+            break message;
+        }
+    };
+    assert_eq!(acknowledged, json!({"result": null, "id": 1}));
+    exchange.faults().lose_answers(1);
+    for id in [2, 3] {
+        let list = json!({"method": "LIST_SUBSCRIPTIONS", "id": id}).to_string();
+        client.send(Message::text(list)).await.unwrap();
+    }
+    assert_eq!(next_json(&mut client).await["id"], 3);
+}
+
+#[tokio::test]
+async fn a_fast_clock_loses_nothing() {
+    let exchange = exchange_of(config().with_rare_events(), ExchangeConfig::default()).await;
+    let before = exchange.clock().now_ms();
+    let mut client = connect(&exchange, RAW).await;
+    exchange.clock().set_speed(600.0);
+    exchange.clock().resume();
+    let mut ids = Vec::new();
+    while exchange.clock().now_ms() < start().offset(5).end_ms() {
+        ids.push(next_json(&mut client).await["a"].as_u64().unwrap());
+    }
+    let minutes = (0..7).map(|offset| exchange.market().block(start().offset(offset)).rows.clone());
+    let rows = minutes.collect::<Vec<_>>().concat();
+    let expected = rows.iter().filter(|row| row.event_ms > before).map(|row| row.id);
+    assert!(ids.len() > 1000);
+    assert!(expected.take(ids.len()).eq(ids));
+}
+
+#[tokio::test]
 async fn an_upper_case_stream_is_accepted_and_silent() {
     let exchange = exchange().await;
     let mut client = connect(&exchange, "/ws/BTCFDUSD@aggTrade").await;
@@ -162,20 +209,22 @@ async fn pings_come_and_a_client_that_does_not_answer_is_closed() {
         assert!(matches!(next(&mut client).await.unwrap(), Message::Ping(_)));
     }
     assert!(stats.pings_sent() >= 3);
-    eventually("the silent client is dropped", SOON, async || {
-        stats.open_connections() == 0
-    })
-    .await
-    .unwrap();
-    let closed = loop {
-        if let Message::Close(frame) = next(&mut client).await.unwrap() {
-            break frame.unwrap();
-        }
-    };
-    assert_eq!(
-        (u16::from(closed.code), closed.reason.as_str()),
-        (1008, "Pong timeout")
+    drop(client);
+
+    // A client that reads everything and answers nothing.
+    let mut silent = TcpStream::connect(exchange.ws_address()).await.unwrap();
+    let upgrade = format!(
+        "GET {RAW} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
+    silent.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    tokio::time::timeout(SOON, silent.read_to_end(&mut received))
+        .await
+        .unwrap()
+        .unwrap();
+    let closed = [&[0x88, 14][..], &1008_u16.to_be_bytes(), b"Pong timeout"].concat();
+    assert!(received.ends_with(&closed), "{received:?}");
 }
 
 #[tokio::test]
@@ -379,7 +428,7 @@ async fn silence_has_two_kinds() {
 async fn a_burst_of_thousands_of_rows_arrives_whole() {
     let exchange = exchange().await;
     let mut client = connect(&exchange, RAW).await;
-    exchange.market().add_burst(start().next(), 5000).unwrap();
+    assert_eq!(exchange.burst(5000), Ok(start().next()));
     let ids = ids_during(&exchange, &mut client, Duration::from_secs(90)).await;
     assert!(ids.len() > 5000);
     assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1));
