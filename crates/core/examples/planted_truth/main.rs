@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken fixture is best reported by a panic")]
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/analysis/fixtures.rs"]
 mod fixtures;
 mod planted;
@@ -16,7 +17,9 @@ fn main() {
     let seeds: u64 = arguments.nth(1).map_or(1000, |text| text.parse().unwrap());
     let (bids, asks) = fixtures::recorded_levels();
     let recorded = Recorded::new(&bids, &asks);
-    println!("| detector | background | planted | found of them | recall | found in all | unexplained | precision |");
+    println!(
+        "| detector | background | planted | found of them | recall | found in all | unexplained | precision |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for (background, name) in [(Background::Drawn, "drawn"), (Background::Recorded, "recorded")] {
         let score = planted::books(&recorded, background, seeds);
@@ -24,7 +27,11 @@ fn main() {
         row("density bands", name, score.dense);
         row("vacuums", name, score.vacuums);
     }
-    row("fleeting walls", "drawn, 30 snapshots", planted::lives(&recorded, seeds));
+    row(
+        "fleeting walls",
+        "drawn, 30 snapshots",
+        planted::lives(&recorded, seeds),
+    );
     row("volume nodes", "three hills", planted::nodes(seeds));
 }
 

@@ -109,7 +109,8 @@ pub(crate) struct Score {
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     sides: [Rows; 2],
-    /// (gap in cents, quantity) of the levels below 0.4 % of their side, which make no walls by themselves.
+    /// (gap in cents, quantity) of the levels; the largest are left out until none is more than 0.5 % of a
+    /// drawn side, so that nothing is a wall that was not planted.
     sample: Vec<(i64, i64)>,
 }
 
@@ -123,16 +124,20 @@ impl Recorded {
                 .collect()
         };
         let sides = [rows(bids), rows(asks)];
-        let mut sample = Vec::new();
+        let mut sample: Vec<(i64, i64)> = Vec::new();
         for side in &sides {
-            let total: i64 = side.values().sum();
             let levels: Vec<(i64, i64)> = side.iter().map(|(price, quantity)| (*price, *quantity)).collect();
-            sample.extend(
-                levels
-                    .windows(2)
-                    .map(|pair| (pair[1].0 - pair[0].0, pair[0].1))
-                    .filter(|(_, quantity)| *quantity < total / 250),
-            );
+            sample.extend(levels.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[0].1)));
+        }
+        sample.sort_unstable_by_key(|(_, quantity)| *quantity);
+        let mut total: i64 = sample.iter().map(|(_, quantity)| quantity).sum();
+        while let Some((_, largest)) = sample.last().copied() {
+            // One half percent of 5000 draws is 25 times their mean.
+            if largest * i64::try_from(sample.len()).unwrap() <= 25 * total {
+                break;
+            }
+            total -= largest;
+            sample.pop();
         }
         Self { sides, sample }
     }
@@ -209,7 +214,8 @@ fn tally_zones(tally: &mut Tally, planted: (i64, i64), before: &[(i64, i64)], af
     tally.planted += 1;
     tally.recovered += u32::from(after.iter().any(|zone| overlap(*zone, planted) >= 0.5));
     tally.found += count(after.iter());
-    let is_explained = |zone: (i64, i64)| meets(zone, planted) || before.iter().any(|known| meets(*known, zone));
+    let is_explained =
+        |zone: (i64, i64)| meets(zone, planted) || before.iter().any(|known| meets(*known, zone));
     tally.unexplained += count(after.iter().filter(|zone| !is_explained(**zone)));
 }
 
@@ -264,7 +270,10 @@ fn plant(rows: &mut Rows, side: usize, mid: i64, before: &MarketReport, random: 
     let (median, ninetieth) = (sums[sums.len() / 2], sums[sums.len() * 9 / 10]);
     // A vacuum: every bucket holds at most half of what the definition allows.
     for bucket in vacuum.0..vacuum.1 {
-        let held: i64 = rows.range(bucket * 100..bucket * 100 + 100).map(|(_, held)| held).sum();
+        let held: i64 = rows
+            .range(bucket * 100..bucket * 100 + 100)
+            .map(|(_, held)| held)
+            .sum();
         let allowed = median / 200;
         if held > allowed {
             for (_, quantity) in rows.range_mut(bucket * 100..bucket * 100 + 100) {
@@ -286,7 +295,10 @@ fn plant(rows: &mut Rows, side: usize, mid: i64, before: &MarketReport, random: 
         .iter()
         .map(|_| (random.real(8.0, 16.0), random.real(0.03, 0.08)))
         .collect();
-    let prices: Vec<i64> = walls.iter().map(|bucket| bucket * 100 + random.whole(0, 99)).collect();
+    let prices: Vec<i64> = walls
+        .iter()
+        .map(|bucket| bucket * 100 + random.whole(0, 99))
+        .collect();
     for price in &prices {
         rows.insert(*price, 1);
     }
@@ -331,7 +343,9 @@ pub(crate) fn lives(recorded: &Recorded, seeds: u64) -> Tally {
         let top = plain[0].keys().next_back().unwrap().div_euclid(100);
         let total: i64 = plain[0].values().sum();
         let size = whole(total as f64 * random.real(0.04, 0.08));
-        let places: Vec<i64> = (0..4).map(|place| (top - 60 - 90 * place - random.whole(0, 60)) * 100).collect();
+        let places: Vec<i64> = (0..4)
+            .map(|place| (top - 60 - 90 * place - random.whole(0, 60)) * 100)
+            .collect();
         let pulled_at = random.whole(5, 24);
         let mut books = Vec::new();
         let mut minutes = Vec::new();
@@ -345,13 +359,22 @@ pub(crate) fn lives(recorded: &Recorded, seeds: u64) -> Tally {
             // Price comes nearer by a dollar a minute.
             sides[0].split_off(&((top - step) * 100));
             sides[1].insert((top - step) * 100 + 10, 10_000_000);
-            let sold = if is_last { 0 } else { random.whole(0, remaining / 40) };
+            let sold = if is_last {
+                0
+            } else {
+                random.whole(0, remaining / 40)
+            };
             remaining -= sold;
             let flickers = is_last || random.whole(0, 9) == 0;
             let stands = step < pulled_at || step > pulled_at + 1;
-            for (place, held) in [size, remaining, if flickers { size } else { 1 }, if stands { size } else { size / 20 }]
-                .into_iter()
-                .enumerate()
+            for (place, held) in [
+                size,
+                remaining,
+                if flickers { size } else { 1 },
+                if stands { size } else { size / 20 },
+            ]
+            .into_iter()
+            .enumerate()
             {
                 sides[0].insert(places[place], held);
             }
@@ -404,17 +427,30 @@ pub(crate) fn nodes(seeds: u64) -> Tally {
                         .sum();
                     // Volumes are uneven: a few trades are much larger than the rest.
                     let lots = random.real(0.0, 1.0).powi(4) * 4.0 + 0.2;
-                    add(&mut minute, bucket, whole((height + 0.05) * lots * 1e7), number % 2 == 0);
+                    add(
+                        &mut minute,
+                        bucket,
+                        whole((height + 0.05) * lots * 1e7),
+                        number % 2 == 0,
+                    );
                 }
                 minute
             })
             .collect();
         let report = report(&[], &minutes, 300);
-        let found: Vec<i64> = report.poc_levels.iter().map(|price| scaled(price.get(), 0)).collect();
+        let found: Vec<i64> = report
+            .poc_levels
+            .iter()
+            .map(|price| scaled(price.get(), 0))
+            .collect();
         // A broad hill has a flat top.
         let near = |row: i64, hill: &(i64, f64, f64)| (row - hill.0).abs() as f64 <= (hill.1 / 2.0).max(5.0);
         tally.planted += count(hills.iter());
-        tally.recovered += count(hills.iter().filter(|hill| found.iter().any(|row| near(*row, hill))));
+        tally.recovered += count(
+            hills
+                .iter()
+                .filter(|hill| found.iter().any(|row| near(*row, hill))),
+        );
         tally.found += count(found.iter());
         let is_near_a_hill = |row: i64| hills.iter().any(|hill| near(row, hill));
         tally.unexplained += count(found.iter().filter(|row| !is_near_a_hill(**row)));
@@ -431,7 +467,11 @@ fn add(minute: &mut MinuteFootprint, bucket: i64, lots: i64, buy: bool) {
     let bucket = PriceBucket::new(Decimal::from(bucket)).unwrap();
     let flow = minute.levels.entry(bucket).or_insert(BucketFlow::EMPTY);
     let volume = Quantity::new(Decimal::new(lots, 8)).unwrap();
-    let side = if buy { &mut flow.buy_volume } else { &mut flow.sell_volume };
+    let side = if buy {
+        &mut flow.buy_volume
+    } else {
+        &mut flow.sell_volume
+    };
     *side = side.checked_add(volume).unwrap();
     flow.trade_count += 1;
 }
@@ -449,7 +489,12 @@ fn snapshot(sides: &[Rows; 2], minute: i64) -> DepthSnapshot {
         price: Price::new(Decimal::new(*price, 2)).unwrap(),
         quantity: Quantity::new(Decimal::new(*quantity, 8)).unwrap(),
     };
-    let bids = sides[0].iter().rev().filter(|row| *row.1 > 0).map(level).collect();
+    let bids = sides[0]
+        .iter()
+        .rev()
+        .filter(|row| *row.1 > 0)
+        .map(level)
+        .collect();
     let asks = sides[1].iter().filter(|row| *row.1 > 0).map(level).collect();
     let at = DateTime::from_timestamp(minute * 60 + 59, 0).unwrap();
     let id = u64::try_from(minute).unwrap();
@@ -469,7 +514,10 @@ fn report(depth: &[DepthSnapshot], minutes: &[MinuteFootprint], end_minute: i64)
 /// Quantity per dollar, from the lowest bucket to the highest.
 fn buckets(rows: &Rows) -> BTreeMap<i64, i64> {
     let mut sums = BTreeMap::new();
-    let (low, high) = (rows.keys().next().unwrap() / 100, rows.keys().next_back().unwrap() / 100);
+    let (low, high) = (
+        rows.keys().next().unwrap() / 100,
+        rows.keys().next_back().unwrap() / 100,
+    );
     for bucket in low..=high {
         sums.insert(bucket, 0);
     }
@@ -509,7 +557,10 @@ fn pick(random: &mut Random, count: usize) -> usize {
     usize::try_from(random.bits() % u64::try_from(count).unwrap()).unwrap()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "sizes of planted things are far below 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes of planted things are far below 2^53"
+)]
 fn whole(value: f64) -> i64 {
     value as i64
 }

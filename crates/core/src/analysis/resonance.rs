@@ -18,7 +18,8 @@ const MOST: usize = 20;
 ///
 /// A zone needs at least one static and one dynamic piece and three pieces in all; tests and stacked
 /// imbalances count once per zone, however many there are. Its score is `1 - product(1 - weight)`, its centre
-/// the price of its heaviest piece. The best zone takes its pieces; the next is formed from the rest.
+/// the price of its heaviest wall, or of its heaviest piece where it has no wall. The best zone takes its
+/// pieces; the next is formed from the rest.
 pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
     let mut zones = Vec::new();
     while zones.len() < MOST {
@@ -46,11 +47,8 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
             break;
         };
         zones.push(zone(&pieces, &members, around, score));
-        let mut index = 0;
-        pieces.retain(|_| {
-            index += 1;
-            !members.contains(&(index - 1))
-        });
+        let mut index = 0..;
+        pieces.retain(|_| !index.next().is_some_and(|index| members.contains(&index)));
     }
     zones.sort_by(|one, other| {
         let heavier = other.score.total_cmp(&one.score);
@@ -99,9 +97,11 @@ fn zone(pieces: &[Piece], members: &[usize], around: Decimal, score: f64) -> Res
     let found = || members.iter().map(|index| &pieces[*index]);
     let low = found().map(|piece| piece.low.max(least)).min();
     let high = found().map(|piece| piece.high.min(most)).max();
-    let center = found()
-        .find(|piece| piece.counts)
-        .map_or(around, |piece| piece.price.clamp(least, most));
+    let is_wall = |piece: &&Piece| piece.counts && matches!(piece.evidence, Evidence::Wall { .. });
+    let heaviest = found()
+        .find(is_wall)
+        .or_else(|| found().find(|piece| piece.counts));
+    let center = heaviest.map_or(around, |piece| piece.price.clamp(least, most));
     ResonanceZone {
         low: Number::new(low.unwrap_or(around)),
         high: Number::new(high.unwrap_or(around)),
