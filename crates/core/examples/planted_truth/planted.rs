@@ -310,8 +310,8 @@ fn plant(rows: &mut Rows, side: usize, mid: i64, before: &MarketReport, random: 
             .map(|(_, held)| held)
             .sum();
         for ((price, norm), (multiple, share)) in prices.iter().zip(&norms).zip(&wanted) {
-            let size = (multiple * *norm as f64).max(share * side_total as f64);
-            rows.insert(*price, whole(size * 1.001));
+            let wall = (multiple * *norm as f64).max(share * side_total as f64);
+            rows.insert(*price, whole(wall * 1.001));
         }
     }
     limit(rows, side);

@@ -57,15 +57,20 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
     zones
 }
 
-/// Pieces near a price, heaviest first; of tests and of stacks only the heaviest one.
+/// Pieces near a price, heaviest first; of tests and of stacks only the heaviest one, and of resting quantity
+/// only that on the side of the heaviest, since bids and asks do not support each other.
 fn members(pieces: &[Piece], price: Decimal) -> Vec<usize> {
     let (low, high) = (price - reach(price), price + reach(price));
     let mut members: Vec<usize> = (0..pieces.len())
-        .filter(|index| pieces[*index].low <= high && pieces[*index].high >= low)
+        .filter(|index| pieces[*index].meets(low, high))
         .collect();
     members.sort_by(|one, other| pieces[*other].weight.total_cmp(&pieces[*one].weight));
+    let side = members.iter().find_map(|index| pieces[*index].side);
     let mut seen = [false; 2];
     members.retain(|index| {
+        if pieces[*index].side.is_some() && pieces[*index].side != side {
+            return false;
+        }
         let once = match pieces[*index].evidence {
             Evidence::ConfirmedTests { .. } => &mut seen[0],
             Evidence::StackedImbalance { .. } => &mut seen[1],
@@ -123,6 +128,7 @@ mod tests {
             price,
             weight,
             ground,
+            side: (ground == Ground::Static).then_some(crate::model::report::BookSide::Bid),
             counts,
             evidence: Evidence::ValueAreaEdge {
                 price: Number::new(price),
@@ -145,7 +151,7 @@ mod tests {
             (zones[0].low.get(), zones[0].high.get()),
             (99_960.into(), 100_020.into())
         );
-        assert_eq!(zones[0].score, 0.86);
+        assert!((zones[0].score - 0.86).abs() < 1e-9);
     }
 
     #[test]

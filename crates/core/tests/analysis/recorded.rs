@@ -23,7 +23,7 @@ fn the_recorded_book_has_the_walls_a_trader_sees() {
     let report = book_report();
     let first = &report.support_levels[0];
     assert_eq!(first.price.get(), Price::parse("83000").unwrap().get());
-    assert_eq!(first.volume_at_level.to_f64(), 47.91464);
+    assert_eq!(first.volume_at_level.get().to_string(), "47.91464");
     for levels in [&report.support_levels, &report.resistance_levels] {
         assert!((6..=12).contains(&levels.len()), "{}", levels.len());
         assert!(levels.is_sorted_by(|one, other| one.strength >= other.strength));
