@@ -1,1 +1,4 @@
-//! End-to-end tests.
+//! Both programs, as processes, against a real Redis and the simulators.
+
+mod collector;
+mod signals;

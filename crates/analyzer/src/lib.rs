@@ -1,1 +1,194 @@
-//! Library.
+//! `analyzer`: finds the prices that matter, asks the model, and writes one recommendation a minute.
+//!
+//! ```text
+//! schedule ── cycle ── feed (Redis) ── analysis ── adviser ── journal (file)
+//!               │                                    │  └──── recommendations (Redis)
+//!               └── analysis result (Redis)          ├── rules
+//! status (Redis, systemd) ── board                   └── llm: conversation, deepseek
+//! ```
+//!
+//! Reading order: [`cycle`] is the program in one page; [`adviser`] says who advises; [`llm`] is the
+//! conversation. [`run`] and [`run_once`] wire and spawn, nothing else does.
+
+pub mod adviser;
+pub mod cycle;
+mod error;
+pub mod feed;
+pub mod journal;
+pub mod llm;
+pub mod recommendation;
+#[cfg(test)]
+mod sample;
+pub mod schedule;
+pub mod status;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::analysis::Params;
+use strategy_core::config::Config;
+use strategy_core::lifecycle::Lifecycle;
+use strategy_core::num::Quantity;
+use strategy_core::store::Store;
+use strategy_core::time::{Clock, SystemClock};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::error::AnalyzerError;
+
+use crate::adviser::{Adviser, default_tick};
+use crate::cycle::{Cycle, CycleError};
+use crate::feed::Feed;
+use crate::journal::Journal;
+use crate::llm::cost::Ledger;
+use crate::recommendation::SpentLine;
+use crate::schedule::Schedule;
+use crate::status::Board;
+
+/// Longest time a cycle waits for Redis before it goes on without data.
+const LONGEST_LOAD: Duration = Duration::from_secs(20);
+
+/// Time between two tries to write lines the recommendation log refused.
+const JOURNAL_RETRY: Duration = Duration::from_secs(5);
+
+/// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
+///
+/// # Errors
+/// [`AnalyzerError`] when a part cannot be built at all.
+pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cycle = build(config, Arc::clone(&clock))?;
+    let store = Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?;
+    let stop = lifecycle.stop();
+    lifecycle.spawn_critical(
+        "status",
+        status::run(cycle.board.clone(), store, clock, stop.clone()),
+    );
+    let interval = config.analyzer.analysis.interval;
+    lifecycle.spawn_critical("cycles", run_cycles(cycle, interval, stop.clone()));
+    Ok(())
+}
+
+/// Spawns one cycle that stops the program when it is done; a fault unless it wrote a line.
+///
+/// # Errors
+/// [`AnalyzerError`] when a part cannot be built at all.
+pub fn run_once(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+    let mut cycle = build(config, Arc::new(SystemClock))?;
+    let control = lifecycle.clone();
+    lifecycle.spawn_critical("cycle", async move {
+        let outcome = cycle.run(control.stop()).await.map_err(AnalyzerError::Once);
+        if outcome.is_ok() {
+            control.request_stop();
+        }
+        outcome.map(|_| ())
+    });
+    Ok(())
+}
+
+fn build(config: &Config, clock: Arc<dyn Clock>) -> Result<Cycle, AnalyzerError> {
+    let (model, symbol) = (&config.analyzer.deepseek, &config.binance.symbol);
+    let interval = config.analyzer.analysis.interval;
+    let journal = Journal::beside(&config.logging.file_path, symbol);
+    let ledger = spent_before(&journal, clock.as_ref());
+    let adviser = Adviser::new(model, default_tick(), ledger).map_err(AnalyzerError::Model)?;
+    match adviser.model() {
+        Ok(_) => tracing::info!(
+            llm.model = model.model,
+            base_url = model.base_url,
+            "the model advises"
+        ),
+        Err(absent) => tracing::info!(
+            reason = absent.code(),
+            "no model: the rules advise; set DEEPSEEK_API_KEY to ask the model"
+        ),
+    }
+    // What the model does not need of a cycle, at least a second.
+    let spare = interval.saturating_sub(model.timeout).max(Duration::from_secs(1));
+    Ok(Cycle {
+        symbol: symbol.clone(),
+        language: model.language,
+        clock,
+        store: Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?,
+        feed: Feed::new(symbol.clone(), params(config)?),
+        adviser,
+        journal,
+        board: Board::new(symbol.clone()),
+        load_limit: spare.min(LONGEST_LOAD),
+        unsent: VecDeque::new(),
+    })
+}
+
+/// The settings of the analysis.
+fn params(config: &Config) -> Result<Params, AnalyzerError> {
+    let analysis = &config.analyzer.analysis;
+    let depth = &config.data_collector.depth_snapshot;
+    let seconds = depth.update_interval.as_secs_f64().ceil().max(1.0);
+    Ok(Params {
+        bucket_width: config.data_collector.order_flow.price_precision,
+        tick: default_tick(),
+        min_order_volume: Quantity::new(analysis.min_order_volume_threshold)
+            .map_err(AnalyzerError::Threshold)?,
+        min_strength: analysis.support_resistance_threshold,
+        flow_window_minutes: analysis.flow_window_minutes,
+        profile_window_minutes: analysis.profile_window_minutes,
+        depth_window: depth.window_size,
+        depth_interval_seconds: Duration::from_secs_f64(seconds)
+            .as_secs()
+            .try_into()
+            .unwrap_or(u32::MAX),
+        depth_limit: usize::from(depth.limit),
+        ..Params::default()
+    })
+}
+
+/// Money the model cost earlier today, from the recommendation log.
+fn spent_before(journal: &Journal, clock: &dyn Clock) -> Ledger {
+    let mut ledger = Ledger::new(clock.now());
+    for spent in journal.tail().iter().filter_map(|line| SpentLine::read(line)) {
+        ledger.add(spent.timestamp, spent.cost_usd());
+    }
+    ledger
+}
+
+/// Runs a cycle whenever one is due, until the program stops.
+async fn run_cycles(mut cycle: Cycle, interval: Duration, stop: CancellationToken) -> Result<(), Infallible> {
+    let schedule = Schedule::new(Instant::now(), interval);
+    while !stop.is_cancelled() {
+        if let Err(error) = cycle.run(&stop).await {
+            after_failure(&mut cycle, &error).await;
+        }
+        wait_until(&mut cycle, schedule.next_due(Instant::now()), &stop).await;
+    }
+    Ok(())
+}
+
+/// A failed cycle has its line too, unless there is no time for it or the log itself refused it.
+async fn after_failure(cycle: &mut Cycle, error: &CycleError) {
+    match error {
+        CycleError::Stopped => {}
+        CycleError::Load(_) | CycleError::Analysis(_) => {
+            // A failure to record is reported where it happens.
+            let _recorded = cycle.record_abstention(error).await;
+        }
+        other => tracing::error!(error = other as &dyn Error, "the cycle wrote no line"),
+    }
+}
+
+async fn wait_until(cycle: &mut Cycle, due: Instant, stop: &CancellationToken) {
+    loop {
+        let wake = due.min(Instant::now() + JOURNAL_RETRY);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep_until(wake) => {}
+        }
+        if Instant::now() >= due {
+            return;
+        }
+        cycle.retry_journal();
+    }
+}

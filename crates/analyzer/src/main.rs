@@ -1,2 +1,56 @@
-//! Program.
-fn main() {}
+//! The `analyzer` program: arguments in, exit code out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use strategy_core::program;
+
+/// Analyses the recorded market once a minute, asks the model, and appends a recommendation to the log.
+///
+/// Exit codes: 0 asked to stop (with --once: a line was written), 1 failed, 2 bad arguments,
+/// 78 bad configuration.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "PATH", default_value = program::DEFAULT_CONFIG)]
+    config: PathBuf,
+    /// Validate the whole configuration, print the effective settings, and exit
+    #[arg(long, conflicts_with = "once")]
+    check_config: bool,
+    /// Run one analysis cycle and exit
+    #[arg(long)]
+    once: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whether the running analyzer is well: exit code 0 if it is, 1 with the reasons if not
+    Status {
+        /// Print the status document instead of words
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Status { json }) => {
+            program::query("analyzer", &arguments.config, |config| async move {
+                program::report_status(program::Daemon::Analyzer, &config, json).await
+            })
+        }
+        None if arguments.check_config => program::check_config(&arguments.config),
+        None => program::run("analyzer", &arguments.config, |config, lifecycle| {
+            if arguments.once {
+                analyzer::run_once(&config, lifecycle)
+            } else {
+                analyzer::run(&config, lifecycle)
+            }
+        }),
+    }
+}

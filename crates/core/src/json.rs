@@ -27,7 +27,7 @@ pub fn to_string_pretty<T: Serialize>(value: &T) -> serde_json::Result<String> {
 fn write<T: Serialize, F: Formatter>(value: &T, formatter: PlainNumbers<F>) -> serde_json::Result<String> {
     let mut bytes = Vec::with_capacity(256);
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
-    String::from_utf8(bytes).map_err(|error| serde::ser::Error::custom(error))
+    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
 /// Prints doubles without an exponent; leaves everything else to the inner formatter.

@@ -15,8 +15,16 @@
 //! - Time in the model is the exchange's; the local clock is only read through [`time::Clock`].
 
 pub mod analysis;
+pub mod archive;
+pub mod backoff;
+pub mod config;
 pub mod json;
+pub mod lifecycle;
 pub mod model;
 pub mod num;
+pub mod program;
+pub mod rotating_file;
+pub mod store;
 pub mod symbol;
+pub mod telemetry;
 pub mod time;

@@ -1,2 +1,58 @@
-//! Tasks.
-fn main() {}
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `lint`.
+//!
+//! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
+//! command that does it is printed; nothing is skipped because of it.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
+
+mod build;
+mod checks;
+mod demo;
+mod follow;
+mod processes;
+mod redis;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs, tests and checks the workspace.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run both daemons against a simulated exchange and model, with a Redis of their own; Ctrl+C ends it
+    Demo(demo::DemoArguments),
+    /// Run both daemons against the real exchange with config/development.yaml; Ctrl+C ends it
+    Run(demo::RunArguments),
+    /// Run every test of the workspace
+    Test {
+        /// Passed on to `cargo test`, for instance a name
+        arguments: Vec<String>,
+    },
+    /// Check formatting, lints, documentation and the dependency policy
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Demo(arguments) => demo::demo(&arguments),
+        Task::Run(arguments) => demo::run(&arguments),
+        Task::Test { arguments } => checks::test(&arguments),
+        Task::Lint => checks::lint(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Holds a conversation with the model over HTTP: one absolute deadline, few retries, no secrets in errors.
+//!
+//! `adviser` calls it once a cycle. Dropping the call ends the request at once; nothing is retried after
+//! that. The client library does no retrying of its own here, and its log lines are silenced because they
+//! contain whole bodies.
+
+use std::time::Duration;
+
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use strategy_core::backoff::Backoff;
+use strategy_core::config::DeepseekConfig;
+use strategy_core::model::report::MarketReport;
+use tokio::time::Instant;
+
+use super::conversation::{Conversation, Settings, Step};
+use super::error::LlmError;
+use super::reply::{Answer, Given};
+use super::transport::{Transport, TransportError};
+use super::wire::{Message, Turn, Usage};
+
+/// Most requests that are sent again in one conversation.
+const MAX_RETRIES: u32 = 2;
+
+/// First and longest wait before a request is sent again.
+const RETRY_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// Longest `Retry-After` that is waited for; beyond it the cycle goes on without the model.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The model behind its API.
+#[derive(Debug)]
+pub struct Deepseek {
+    client: Client<OpenAIConfig>,
+    settings: Settings,
+    limit: Duration,
+    key: SecretString,
+}
+
+/// Why the model cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The HTTP client cannot be made.
+    #[error("the http client for the model cannot be made")]
+    Http(#[source] reqwest::Error),
+}
+
+/// How a conversation went.
+#[derive(Debug)]
+pub struct Asked {
+    /// The accepted answer, or why there is none.
+    pub outcome: Result<Answer, LlmError>,
+    /// Tokens of all its requests, as far as the vendor told.
+    pub usage: Usage,
+    /// Requests sent.
+    pub requests: u32,
+    /// The model that answered, as it calls itself.
+    pub model: Option<String>,
+    /// Its version.
+    pub fingerprint: Option<String>,
+    /// Everything that was said.
+    pub messages: Vec<Message>,
+}
+
+impl Deepseek {
+    /// Prepares a client; connects to nothing.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(config: &DeepseekConfig, key: SecretString) -> Result<Self, SetupError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+            .timeout(config.timeout)
+            // A redirect would take the key to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(SetupError::Http)?;
+        let api = OpenAIConfig::new()
+            .with_api_base(&config.base_url)
+            .with_api_key(key.expose_secret())
+            // The library takes these from the environment of other vendors' programs.
+            .with_org_id("")
+            .with_project_id("");
+        let client = Client::build(http.clone(), api).with_http_service(Transport::new(http));
+        Ok(Self {
+            client,
+            settings: Settings::from(config),
+            limit: config.timeout,
+            key,
+        })
+    }
+
+    /// Asks about a report and waits for the accepted answer, at most the configured time.
+    ///
+    /// `jitter` gives random numbers from 0 to 1.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the connection; what was sent may still be charged.
+    pub async fn ask(&self, report: &MarketReport, given: &Given, jitter: impl FnMut() -> f64) -> Asked {
+        let mut conversation = Conversation::new(&self.settings, report, given);
+        let mut requests = 0;
+        let talk = self.talk(&mut conversation, &mut requests, jitter);
+        let outcome = match tokio::time::timeout(self.limit, talk).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(LlmError::Timeout { limit: self.limit }),
+        };
+        let (model, fingerprint) = conversation.answered_by();
+        Asked {
+            outcome,
+            usage: conversation.usage(),
+            requests,
+            model: model.map(str::to_owned),
+            fingerprint: fingerprint.map(str::to_owned),
+            messages: conversation.messages().to_vec(),
+        }
+    }
+
+    async fn talk(
+        &self,
+        conversation: &mut Conversation<'_>,
+        requests: &mut u32,
+        mut jitter: impl FnMut() -> f64,
+    ) -> Result<Answer, LlmError> {
+        let deadline = Instant::now() + self.limit;
+        let mut backoff = Backoff::new(RETRY_WAIT.0, RETRY_WAIT.1);
+        loop {
+            *requests += 1;
+            let step = match self.send(conversation).await {
+                Ok(turn) => conversation.on_turn(turn),
+                Err(error) => Step::Failed(error),
+            };
+            let error = match step {
+                Step::Ask => continue,
+                Step::Done(answer) => return Ok(answer),
+                Step::Failed(error) => error,
+            };
+            if !error.is_transient() || backoff.attempts() >= MAX_RETRIES {
+                return Err(error);
+            }
+            let asked_for = error.retry_after().unwrap_or_default();
+            let wait = backoff.next_delay(jitter()).max(asked_for);
+            if asked_for > MAX_RETRY_AFTER || Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                delay_ms = wait.as_millis(),
+                "asking again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn send(&self, conversation: &Conversation<'_>) -> Result<Turn, LlmError> {
+        let request = conversation.request();
+        let answer: Value = match self.client.chat().create_byot(request).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.failure(error)),
+        };
+        Turn::read(&answer).map_err(|message| LlmError::ErrorBody {
+            message: self.without_key(&message),
+        })
+    }
+
+    fn failure(&self, error: OpenAIError) -> LlmError {
+        match error {
+            OpenAIError::Boxed(error) => match error.downcast::<TransportError>() {
+                Ok(error) => match *error {
+                    TransportError::Status {
+                        status,
+                        message,
+                        retry_after,
+                    } => LlmError::Status {
+                        status,
+                        message: self.without_key(&message),
+                        retry_after,
+                    },
+                    TransportError::Http(error) if error.is_timeout() => {
+                        LlmError::Timeout { limit: self.limit }
+                    }
+                    TransportError::Http(error) => LlmError::Unreachable(Box::new(error.without_url())),
+                    TransportError::Request(error) => LlmError::Request(error),
+                    error @ TransportError::TooLong => LlmError::Unreachable(Box::new(error)),
+                },
+                Err(error) => LlmError::Unreachable(error),
+            },
+            // The body itself is left out: it may be anything.
+            OpenAIError::JSONDeserialize(error, _) => LlmError::Unreadable(error),
+            OpenAIError::Reqwest(error) => LlmError::Unreachable(Box::new(error.without_url())),
+            other => LlmError::Request(Box::new(other)),
+        }
+    }
+
+    /// A message of the vendor without the key or the part of it that some messages repeat.
+    fn without_key(&self, message: &str) -> String {
+        redacted(message, self.key.expose_secret())
+    }
+}
+
+/// Replaces every word that shows the key, its last characters or something of its kind.
+fn redacted(message: &str, key: &str) -> String {
+    let tail = key.get(key.len().saturating_sub(4)..).unwrap_or(key);
+    let words: Vec<&str> = message
+        .split(' ')
+        .map(|word| {
+            let bare = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '*');
+            let shows_key = word.contains(key)
+                || bare.contains("sk-")
+                || bare.contains("***")
+                || (tail.len() == 4 && bare.ends_with(tail));
+            if shows_key { "[REDACTED]" } else { word }
+        })
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_never_shows_the_key() {
+        let key = "sk-0123456789abcdef";
+        for (message, expected) in [
+            (
+                "Your api key: ****cdef is invalid",
+                "Your api key: [REDACTED] is invalid",
+            ),
+            ("key 'sk-0123456789abcdef', sorry", "key [REDACTED] sorry"),
+            ("key=0123456789abcdef.", "[REDACTED]"),
+            ("Insufficient Balance", "Insufficient Balance"),
+        ] {
+            assert_eq!(redacted(message, key), expected);
+        }
+    }
+}

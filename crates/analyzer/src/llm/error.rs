@@ -1,0 +1,142 @@
+//! Why the model gave no advice, and what follows from it.
+
+use std::time::Duration;
+
+use strategy_core::model::advice::AbstainReason;
+
+use super::reply::ReplyError;
+
+/// Why a conversation with the model ended without an accepted answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LlmError {
+    /// The whole conversation took too long; what was sent may still be charged.
+    #[error("the model did not answer within {} s", .limit.as_secs_f64())]
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// No connection, or it broke before the whole answer was there.
+    #[error("the model cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An answer with an HTTP status other than success.
+    #[error("the model answered with status {status}: {message}")]
+    Status {
+        /// HTTP status code.
+        status: u16,
+        /// The vendor's words, cut and without secrets.
+        message: String,
+        /// How long the vendor asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Status 200 and no JSON document, for instance only the blank lines sent while waiting.
+    #[error("the model's answer has no readable body")]
+    Unreadable(#[source] serde_json::Error),
+    /// Status 200 and an error in the body.
+    #[error("the model answered with an error: {message}")]
+    ErrorBody {
+        /// The vendor's words, cut.
+        message: String,
+    },
+    /// The vendor cut the answer off for reasons of its own.
+    #[error("the model's answer was interrupted: {reason}")]
+    Interrupted {
+        /// `finish_reason` as received.
+        reason: String,
+    },
+    /// The answer was suppressed, or the model declined.
+    #[error("the model refused to answer")]
+    Refused,
+    /// An answer was there and cannot be used, repair included.
+    #[error("the model's answer cannot be used")]
+    Invalid(#[source] ReplyError),
+    /// The request could not be made; a mistake of this program.
+    #[error("the request to the model could not be made")]
+    Request(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What an [`LlmError`] means for the recommendation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The model is out: the rules advise, and the line gives this code as the reason.
+    FallBack(&'static str),
+    /// The model was there and gave nothing usable: no advice.
+    Abstain(AbstainReason),
+}
+
+impl LlmError {
+    /// True when the same request may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Unreadable(_)
+            | Self::ErrorBody { .. }
+            | Self::Interrupted { .. } => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Timeout { .. } | Self::Refused | Self::Invalid(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// How long the vendor asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What it means for the recommendation.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Timeout { .. } => Outcome::FallBack("timeout"),
+            Self::Unreachable(_) => Outcome::FallBack("unreachable"),
+            Self::Unreadable(_) | Self::ErrorBody { .. } => Outcome::FallBack("unreadable"),
+            Self::Interrupted { .. } => Outcome::FallBack("interrupted"),
+            Self::Request(_) => Outcome::FallBack("request_failed"),
+            Self::Status { status, .. } => Outcome::FallBack(match status {
+                401 | 403 => "unauthorized",
+                402 => "no_balance",
+                429 => "rate_limited",
+                500.. => "overloaded",
+                _ => "request_rejected",
+            }),
+            Self::Refused => Outcome::Abstain(AbstainReason::ModelRefused),
+            Self::Invalid(_) => Outcome::Abstain(AbstainReason::InvalidAnswer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> LlmError {
+        LlmError::Status {
+            status,
+            message: "no".to_owned(),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for code in [429, 500, 502, 503, 504] {
+            assert!(status(code).is_transient(), "{code}");
+        }
+        for code in [400, 401, 402, 403, 413, 422] {
+            assert!(!status(code).is_transient(), "{code}");
+        }
+        assert!(!LlmError::Refused.is_transient());
+    }
+
+    #[test]
+    fn a_model_that_is_out_hands_over_to_the_rules_and_a_bad_answer_does_not() {
+        assert_eq!(status(402).outcome(), Outcome::FallBack("no_balance"));
+        assert_eq!(status(422).outcome(), Outcome::FallBack("request_rejected"));
+        assert_eq!(
+            LlmError::Invalid(ReplyError::Blank).outcome(),
+            Outcome::Abstain(AbstainReason::InvalidAnswer)
+        );
+        assert_eq!(status(503).to_string(), "the model answered with status 503: no");
+    }
+}

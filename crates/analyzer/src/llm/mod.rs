@@ -1,0 +1,20 @@
+//! The conversation with the model.
+//!
+//! ```text
+//! report -> prompt, tools -> conversation <-> deepseek (HTTP) -> reply -> answer
+//!                                 breaker decides whether it is held at all
+//! ```
+//!
+//! `conversation`, `prompt`, `tools`, `reply`, `wire` and `breaker` are pure; only `deepseek` and its
+//! transport touch the network. Nothing here knows Redis or the recommendation log.
+
+pub mod breaker;
+pub mod conversation;
+pub mod cost;
+pub mod deepseek;
+pub mod error;
+pub mod prompt;
+pub mod reply;
+pub mod tools;
+pub mod transport;
+pub mod wire;

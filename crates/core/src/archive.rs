@@ -1,0 +1,386 @@
+//! Minutes that left the window, one JSON file each, in `storage/`.
+//!
+//! A file appears whole or not at all: temporary file, fsync, rename, fsync of the directory. What stands
+//! there already is never overwritten blindly. The calls block; run them off the async threads.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::model::MinuteFootprint;
+use crate::store::{decode_minute, encode_minute_pretty};
+use crate::symbol::Symbol;
+use crate::time::Minute;
+
+/// Most differing versions of one minute that are kept aside.
+const KEPT_ASIDE_LIMIT: u32 = 9;
+
+/// Start of the name of every temporary file.
+const TEMPORARY_PREFIX: &str = ".trades_";
+
+/// End of the name of every temporary file.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Largest file that is read back for a comparison; a minute of 1000 levels has about 200 KB.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Why a minute could not be made durable. It stays where it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The directory or the file could not be read or written.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The minute cannot be written as JSON.
+    #[error("cannot write the minute {minute} as json")]
+    Encode {
+        /// The minute.
+        minute: Minute,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Too many differing versions of one minute lie there already.
+    #[error("{path} exists in {KEPT_ASIDE_LIMIT} differing versions; look at them and remove what is wrong")]
+    TooManyVersions {
+        /// Path of the minute's file.
+        path: PathBuf,
+    },
+}
+
+/// What became of a minute that was to be filed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filed {
+    /// A new file.
+    Written,
+    /// The same content stood there already, or a complete version of it.
+    AlreadyThere,
+    /// An incomplete version was replaced by the complete one.
+    Completed,
+    /// A differing file was renamed to `….kept-N` and the minute written beside it.
+    KeptAside,
+}
+
+/// The directory with the files of one market.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    directory: PathBuf,
+    symbol: Symbol,
+}
+
+impl Archive {
+    /// Files of `symbol` in `directory`, which need not exist yet.
+    pub fn new(directory: &Path, symbol: Symbol) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            symbol,
+        }
+    }
+
+    /// Where the file of a minute is.
+    pub fn path_of(&self, minute: Minute) -> PathBuf {
+        self.directory
+            .join(format!("trades_{}.json", minute.file_stamp()))
+    }
+
+    /// Makes sure that the directory exists and removes temporary files that a crash left behind.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn prepare(&self) -> Result<(), ArchiveError> {
+        self.make_directory()?;
+        let failed = |source| self.failure("read", &self.directory, source);
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX) {
+                fs::remove_file(&path).map_err(|source| self.failure("remove", &path, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a minute durable. May be repeated.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing that stood there before is lost then.
+    pub fn file(&self, minute: &MinuteFootprint) -> Result<Filed, ArchiveError> {
+        let path = self.path_of(minute.minute);
+        let text = encode_minute_pretty(&self.symbol, minute).map_err(|source| ArchiveError::Encode {
+            minute: minute.minute,
+            source,
+        })?;
+        let filed = match self.existing(&path)? {
+            None => Filed::Written,
+            Some(old) if old == text.as_bytes() => return Ok(Filed::AlreadyThere),
+            Some(old) => match self.compare(&old, minute) {
+                Filed::AlreadyThere => return Ok(Filed::AlreadyThere),
+                Filed::KeptAside => {
+                    self.keep_aside(&path)?;
+                    Filed::KeptAside
+                }
+                filed => filed,
+            },
+        };
+        self.replace(&path, text.as_bytes())?;
+        Ok(filed)
+    }
+
+    /// Reads one file of the archive back; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`], also for a file that is not a minute of this market.
+    pub fn read(&self, minute: Minute) -> Result<Option<MinuteFootprint>, ArchiveError> {
+        let path = self.path_of(minute);
+        let Some(bytes) = self.existing(&path)? else {
+            return Ok(None);
+        };
+        self.decode(&bytes).map(Some).ok_or_else(|| {
+            self.failure(
+                "understand",
+                &path,
+                io::Error::new(io::ErrorKind::InvalidData, "not a minute"),
+            )
+        })
+    }
+
+    /// Minutes that have a file here, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`]; a directory that does not exist has no minutes.
+    pub fn minutes(&self) -> Result<Vec<Minute>, ArchiveError> {
+        let failed = |source| self.failure("read", &self.directory, source);
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut minutes = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            minutes.extend(name.to_str().and_then(minute_of_name));
+        }
+        minutes.sort_unstable();
+        Ok(minutes)
+    }
+
+    /// Removes the file of a minute that is safe elsewhere.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn remove(&self, minute: Minute) -> Result<(), ArchiveError> {
+        let path = self.path_of(minute);
+        fs::remove_file(&path).map_err(|source| self.failure("remove", &path, source))
+    }
+
+    /// What a differing file means for a minute that is to be filed.
+    fn compare(&self, old: &[u8], minute: &MinuteFootprint) -> Filed {
+        match self.decode(old) {
+            Some(known) if known == *minute || (known.complete && !minute.complete) => Filed::AlreadyThere,
+            Some(known) if !known.complete && minute.complete => Filed::Completed,
+            _ => Filed::KeptAside,
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<MinuteFootprint> {
+        let (symbol, footprint) = decode_minute(std::str::from_utf8(bytes).ok()?).ok()?;
+        (symbol.as_ref() == Some(&self.symbol)).then_some(footprint)
+    }
+
+    fn existing(&self, path: &Path) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let length = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata
+                .map_err(|source| self.failure("read", path, source))?
+                .len(),
+        };
+        if length > MAX_FILE_BYTES {
+            // Too large to be a minute: kept aside like any other foreign content.
+            return Ok(Some(Vec::new()));
+        }
+        fs::read(path)
+            .map(Some)
+            .map_err(|source| self.failure("read", path, source))
+    }
+
+    fn keep_aside(&self, path: &Path) -> Result<(), ArchiveError> {
+        for number in 1..=KEPT_ASIDE_LIMIT {
+            let aside = path.with_extension(format!("json.kept-{number}"));
+            if !aside.exists() {
+                return fs::rename(path, &aside).map_err(|source| self.failure("rename", path, source));
+            }
+        }
+        Err(ArchiveError::TooManyVersions {
+            path: path.to_owned(),
+        })
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.make_directory()?;
+        let stamp = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        let temporary = self.directory.join(format!(".{stamp}{TEMPORARY_SUFFIX}"));
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o640)
+            .open(&temporary)
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&temporary, path));
+        if let Err(source) = written {
+            // The half-written file is of no use; `prepare` removes it where this fails too.
+            drop(fs::remove_file(&temporary));
+            return Err(self.failure("write", path, source));
+        }
+        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        directory.map_err(|source| self.failure("sync", &self.directory, source))
+    }
+
+    fn make_directory(&self) -> Result<(), ArchiveError> {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o750)
+            .create(&self.directory);
+        made.map_err(|source| self.failure("create", &self.directory, source))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "reads as one of the archive's failures where it is used"
+    )]
+    fn failure(&self, action: &'static str, path: &Path, source: io::Error) -> ArchiveError {
+        ArchiveError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The minute in `trades_YYYYMMDD_HHMM.json`.
+fn minute_of_name(name: &str) -> Option<Minute> {
+    let stamp = name.strip_prefix("trades_")?.strip_suffix(".json")?;
+    let at = chrono::NaiveDateTime::parse_from_str(&format!("{stamp}00"), "%Y%m%d_%H%M%S").ok()?;
+    let minute = Minute::of(at.and_utc()).ok()?;
+    (minute.file_stamp() == stamp).then_some(minute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AggTrade, Aggressor};
+    use crate::num::{BucketWidth, Price, Quantity};
+
+    fn archive() -> (tempfile::TempDir, Archive) {
+        let directory = tempfile::tempdir().unwrap();
+        let archive = Archive::new(&directory.path().join("a/b"), Symbol::new("BTCFDUSD").unwrap());
+        (directory, archive)
+    }
+
+    fn minute(trades: u64, complete: bool) -> MinuteFootprint {
+        let mut footprint = MinuteFootprint::empty(Minute::from_number(29_396_534).unwrap(), complete);
+        for id in 0..trades {
+            let (price, quantity) = (Price::parse("100.5").unwrap(), Quantity::parse("0.1").unwrap());
+            let trade = AggTrade {
+                id,
+                price,
+                quantity,
+                traded_at: 0,
+                aggressor: Aggressor::Buyer,
+            };
+            footprint.add(&trade, BucketWidth::ONE).unwrap();
+        }
+        footprint
+    }
+
+    #[test]
+    fn a_minute_is_filed_once_under_its_utc_name() {
+        let (_directory, archive) = archive();
+        assert_eq!(archive.file(&minute(2, true)).unwrap(), Filed::Written);
+        assert_eq!(archive.file(&minute(2, true)).unwrap(), Filed::AlreadyThere);
+        let path = archive.path_of(minute(2, true).minute);
+        assert!(path.ends_with("a/b/trades_20251122_0614.json"));
+        assert!(
+            fs::read_to_string(path)
+                .unwrap()
+                .starts_with("{\n  \"timestamp\": \"2025-11-22T06:14:00+00:00\"")
+        );
+        assert_eq!(
+            archive.read(minute(2, true).minute).unwrap(),
+            Some(minute(2, true))
+        );
+        assert_eq!(archive.minutes().unwrap(), [minute(2, true).minute]);
+    }
+
+    #[test]
+    fn the_complete_version_wins_whichever_comes_first() {
+        let (_directory, archive) = archive();
+        archive.file(&minute(1, false)).unwrap();
+        assert_eq!(archive.file(&minute(2, true)).unwrap(), Filed::Completed);
+        assert_eq!(archive.file(&minute(1, false)).unwrap(), Filed::AlreadyThere);
+        assert_eq!(
+            archive.read(minute(2, true).minute).unwrap(),
+            Some(minute(2, true))
+        );
+    }
+
+    // B15: a file of another origin under the same name was overwritten.
+    #[test]
+    fn foreign_content_under_the_same_name_is_kept() {
+        let (_directory, archive) = archive();
+        archive.prepare().unwrap();
+        let path = archive.path_of(minute(1, true).minute);
+        fs::write(&path, "somebody else's").unwrap();
+        assert_eq!(archive.file(&minute(1, true)).unwrap(), Filed::KeptAside);
+        assert_eq!(
+            fs::read_to_string(path.with_extension("json.kept-1")).unwrap(),
+            "somebody else's"
+        );
+        assert_eq!(
+            archive.read(minute(1, true).minute).unwrap(),
+            Some(minute(1, true))
+        );
+        for versions in 2..12 {
+            let outcome = archive.file(&minute(versions, true));
+            assert_eq!(outcome.is_err(), versions > 9, "version {versions}");
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_removed_at_the_start() {
+        let (_directory, archive) = archive();
+        archive.file(&minute(1, true)).unwrap();
+        let leftover = archive.directory.join(".trades_20251122_0615.tmp");
+        fs::write(&leftover, "{").unwrap();
+        archive.prepare().unwrap();
+        assert!(!leftover.exists());
+        assert_eq!(archive.minutes().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_a_directory_is_an_error_that_names_it() {
+        let (directory, _archive) = archive();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let archive = Archive::new(&file, Symbol::new("BTCFDUSD").unwrap());
+        let error = archive.file(&minute(1, true)).unwrap_err();
+        assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+    }
+}

@@ -1,0 +1,242 @@
+//! Section `analyzer`: the model and the analysis.
+
+use std::time::Duration;
+
+use rust_decimal::{Decimal, dec};
+
+use super::reader::Section;
+use super::render::Rendered;
+use super::secret::Secret;
+
+/// Model names the vendor retired on 2026-07-24; a request with one of them is refused.
+const RETIRED_MODELS: [&str; 2] = ["deepseek-chat", "deepseek-reasoner"];
+
+/// The vendor's present default model, as of 2026-11-15.
+const PRESENT_MODEL: &str = "deepseek-flash";
+
+/// Settings of the analyzing program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalyzerConfig {
+    /// The model.
+    pub deepseek: DeepseekConfig,
+    /// The analysis.
+    pub analysis: AnalysisConfig,
+}
+
+/// How to ask the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeepseekConfig {
+    /// False: the rules advise, the model is never asked.
+    pub enabled: bool,
+    /// The key; none means that the rules advise.
+    pub api_key: Secret,
+    /// Base of the API's paths, without a trailing slash.
+    pub base_url: String,
+    /// Model id.
+    pub model: String,
+    /// Most tokens of one answer, 1 to 393216.
+    pub max_tokens: u32,
+    /// Sampling temperature, 0 to 2.
+    pub temperature: f64,
+    /// Longest time for a whole conversation; shorter than the cycle.
+    pub timeout: Duration,
+    /// Let the model think before it answers: slower, dearer, and `temperature` has no effect.
+    pub thinking: bool,
+    /// Language of the prompt and so of the reasoning.
+    pub language: Language,
+    /// Money the model may cost per UTC day, in US dollars; beyond it the rules advise.
+    pub max_cost_per_day_usd: f64,
+    /// What the vendor charges.
+    pub prices: ModelPrices,
+}
+
+/// Prices of the model in US dollars per million tokens, off-peak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelPrices {
+    /// Tokens sent that were in the vendor's cache.
+    pub cached_input_usd: f64,
+    /// Tokens sent that were not.
+    pub input_usd: f64,
+    /// Tokens received.
+    pub output_usd: f64,
+    /// Times the price in peak hours, 1 or more.
+    pub peak_factor: f64,
+}
+
+/// Language of the conversation with the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+/// What the analysis looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalysisConfig {
+    /// Time from the start of one cycle to the start of the next.
+    pub interval: Duration,
+    /// Least resting quantity that counts as an order of interest, in base units; 0 or more.
+    pub min_order_volume_threshold: Decimal,
+    /// Weakest level that is published, 0 to 1.
+    pub support_resistance_threshold: f64,
+    /// Minutes of trades that confirm levels; not more than the profile's.
+    pub flow_window_minutes: u32,
+    /// Minutes of trades in the volume profile.
+    pub profile_window_minutes: u32,
+}
+
+impl AnalyzerConfig {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let config = Self {
+            deepseek: DeepseekConfig::read(section.section("deepseek")),
+            analysis: AnalysisConfig::read(section.section("analysis")),
+        };
+        let (timeout, interval) = (config.deepseek.timeout, config.analysis.interval);
+        if config.deepseek.enabled && timeout >= interval {
+            section.problem(
+                "deepseek.timeout",
+                format_args!(
+                    "{} s must be below {} of {} s, or cycles would overlap",
+                    timeout.as_secs_f64(),
+                    section.path("analysis.interval_seconds"),
+                    interval.as_secs_f64()
+                ),
+            );
+        }
+        section.finish();
+        config
+    }
+
+    pub(super) fn render(&self) -> Rendered {
+        let model = &self.deepseek;
+        let deepseek = Rendered::default()
+            .set("enabled", model.enabled)
+            .secret("api_key", "api_key_file", &model.api_key)
+            .set("base_url", model.base_url.as_str())
+            .set("model", model.model.as_str())
+            .set("max_tokens", model.max_tokens)
+            .set("temperature", model.temperature)
+            .seconds("timeout", model.timeout)
+            .set("thinking", model.thinking)
+            .set(
+                "language",
+                match model.language {
+                    Language::Zh => "zh",
+                    Language::En => "en",
+                },
+            );
+        let prices = Rendered::default()
+            .set("cached_input_usd", model.prices.cached_input_usd)
+            .set("input_usd", model.prices.input_usd)
+            .set("output_usd", model.prices.output_usd)
+            .set("peak_factor", model.prices.peak_factor);
+        let deepseek = deepseek
+            .set("max_cost_per_day_usd", model.max_cost_per_day_usd)
+            .section("prices", prices);
+        let analysis = Rendered::default()
+            .seconds("interval_seconds", self.analysis.interval)
+            .decimal(
+                "min_order_volume_threshold",
+                self.analysis.min_order_volume_threshold,
+            )
+            .set(
+                "support_resistance_threshold",
+                self.analysis.support_resistance_threshold,
+            )
+            .set("flow_window_minutes", self.analysis.flow_window_minutes)
+            .set("profile_window_minutes", self.analysis.profile_window_minutes);
+        Rendered::default()
+            .section("deepseek", deepseek)
+            .section("analysis", analysis)
+    }
+}
+
+impl DeepseekConfig {
+    fn read(mut section: Section<'_>) -> Self {
+        let model = section.required_text("model", PRESENT_MODEL);
+        if RETIRED_MODELS.contains(&model.as_str()) {
+            section.warning(
+                "model",
+                format_args!(
+                    "{model} was retired by the vendor on 2026-07-24 and is refused; the present model is {PRESENT_MODEL}"
+                ),
+            );
+        }
+        let config = Self {
+            enabled: section.boolean("enabled", true),
+            api_key: section.secret("api_key", "api_key_file", "${DEEPSEEK_API_KEY}", true),
+            base_url: section.url("base_url", "https://api.deepseek.com/v1", &["https", "http"]),
+            model,
+            max_tokens: section.integer("max_tokens", 4000, 1..=393_216),
+            temperature: section.number("temperature", dec!(0.1), Decimal::ZERO..=Decimal::TWO),
+            timeout: section.seconds("timeout", 45, 1..=3600),
+            thinking: section.boolean("thinking", false),
+            language: section.choice(
+                "language",
+                Language::Zh,
+                &[("zh", Language::Zh), ("en", Language::En)],
+            ),
+            max_cost_per_day_usd: section.number(
+                "max_cost_per_day_usd",
+                dec!(3),
+                Decimal::ZERO..=dec!(10_000),
+            ),
+            prices: ModelPrices::read(section.section("prices")),
+        };
+        section.finish();
+        config
+    }
+}
+
+impl ModelPrices {
+    /// Defaults are those of `deepseek-flash` as of 2026-11-15.
+    fn read(mut section: Section<'_>) -> Self {
+        let usd = || Decimal::ZERO..=dec!(1000);
+        let prices = Self {
+            cached_input_usd: section.number("cached_input_usd", dec!(0.003), usd()),
+            input_usd: section.number("input_usd", dec!(0.15), usd()),
+            output_usd: section.number("output_usd", dec!(0.60), usd()),
+            peak_factor: section.number("peak_factor", Decimal::TWO, Decimal::ONE..=dec!(100)),
+        };
+        section.finish();
+        prices
+    }
+}
+
+impl AnalysisConfig {
+    fn read(mut section: Section<'_>) -> Self {
+        let interval = section.seconds("interval_seconds", 60, 1..=86_400);
+        let volume = section.decimal(
+            "min_order_volume_threshold",
+            dec!(0.01),
+            Decimal::ZERO..=dec!(1_000_000),
+        );
+        let strength = section.number(
+            "support_resistance_threshold",
+            dec!(0.1),
+            Decimal::ZERO..=Decimal::ONE,
+        );
+        let profile_window_minutes = section.integer("profile_window_minutes", 2880, 1..=44_640);
+        let flow_window_minutes = section.integer("flow_window_minutes", 180, 1..=44_640);
+        if section.is_given("flow_window_minutes") && flow_window_minutes > profile_window_minutes {
+            section.problem(
+                "flow_window_minutes",
+                format_args!(
+                    "{flow_window_minutes} must not be above {} of {profile_window_minutes}",
+                    section.path("profile_window_minutes")
+                ),
+            );
+        }
+        section.finish();
+        Self {
+            interval,
+            min_order_volume_threshold: volume,
+            support_resistance_threshold: strength,
+            // A default never exceeds a profile that was made shorter.
+            flow_window_minutes: flow_window_minutes.min(profile_window_minutes),
+            profile_window_minutes,
+        }
+    }
+}

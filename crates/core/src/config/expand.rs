@@ -1,0 +1,121 @@
+//! `${VAR}` and `${VAR:-default}` inside one string value. Pure.
+
+use super::environment::Environment;
+
+/// A string value after expansion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expanded {
+    /// The value.
+    pub(super) text: String,
+    /// Variables named in it, in their order; empty when there was nothing to expand.
+    pub(super) variables: Vec<String>,
+    /// Variables that are unset and have no default.
+    pub(super) unset: Vec<String>,
+    /// The value is one expansion and nothing else, without a non-empty default: fit for a secret.
+    pub(super) is_reference: bool,
+}
+
+/// Expands every `${...}` of `text`. A `$` that is not followed by `{` stands for itself.
+///
+/// As in a shell, `${VAR:-default}` takes the default when the variable is unset or empty.
+///
+/// # Errors
+/// A message when an expression is not closed or names no variable.
+pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, String> {
+    let mut expanded = Expanded {
+        text: String::with_capacity(text.len()),
+        variables: Vec::new(),
+        unset: Vec::new(),
+        is_reference: false,
+    };
+    let mut rest = text;
+    let mut literal_parts = false;
+    let mut default_given = false;
+    while let Some(start) = rest.find("${") {
+        literal_parts |= start > 0;
+        expanded.text.push_str(&rest[..start]);
+        let inside = &rest[start + 2..];
+        let Some(end) = inside.find('}') else {
+            return Err("has a `${` without its `}`".to_owned());
+        };
+        let (name, default) = match inside[..end].split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (&inside[..end], None),
+        };
+        if !is_variable_name(name) {
+            return Err("has a `${...}` that does not name a variable".to_owned());
+        }
+        default_given |= default.is_some_and(|default| !default.is_empty());
+        match (environment.get(name), default) {
+            (Some(value), Some(default)) if value.is_empty() => expanded.text.push_str(default),
+            (Some(value), _) => expanded.text.push_str(value),
+            (None, Some(default)) => expanded.text.push_str(default),
+            (None, None) => expanded.unset.push(name.to_owned()),
+        }
+        expanded.variables.push(name.to_owned());
+        rest = &inside[end + 1..];
+    }
+    literal_parts |= !rest.is_empty();
+    expanded.text.push_str(rest);
+    expanded.is_reference = expanded.variables.len() == 1 && !literal_parts && !default_given;
+    Ok(expanded)
+}
+
+fn is_variable_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn environment() -> Environment {
+        [("HOST", "db"), ("EMPTY", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    fn check(text: &str, expected: &str, is_reference: bool) {
+        let expanded = expand(text, &environment()).unwrap();
+        assert_eq!(expanded.text, expected, "{text}");
+        assert_eq!(expanded.is_reference, is_reference, "{text}");
+        assert!(expanded.unset.is_empty(), "{text}");
+    }
+
+    #[test]
+    fn expressions_become_their_values() {
+        check("plain $5", "plain $5", false);
+        check("${HOST}", "db", true);
+        check("a-${HOST}-${HOST}", "a-db-db", false);
+        check("${NONE:-6379}", "6379", false);
+        check("${EMPTY:-fallback}", "fallback", false);
+        check("${EMPTY}", "", true);
+        check("${NONE:-}", "", true);
+    }
+
+    #[test]
+    fn an_unset_variable_and_a_broken_expression_are_told_apart() {
+        let expanded = expand("${NONE}", &environment()).unwrap();
+        assert_eq!(expanded.unset, ["NONE"]);
+        assert!(expand("${NONE", &environment()).is_err());
+        assert!(expand("${}", &environment()).is_err());
+        assert!(expand("${A B}", &environment()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_an_expression_is_unchanged(text in "[^$]{0,40}") {
+            prop_assert_eq!(expand(&text, &Environment::new()).unwrap().text, text);
+        }
+
+        #[test]
+        fn expansion_never_panics(text in "[${}:a-zA-Z_-]{0,40}") {
+            let _outcome = expand(&text, &Environment::new());
+        }
+    }
+}

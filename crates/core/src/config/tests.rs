@@ -1,0 +1,287 @@
+//! The configuration as an operator meets it: what is accepted, what is refused, and with which words.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+use tracing::level_filters::LevelFilter;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn valid(text: &str, pairs: &[(&str, &str)]) -> (Config, Vec<String>) {
+    let (config, warnings) = Config::parse(text, "test.yaml", &environment(pairs)).unwrap();
+    (config, warnings.iter().map(ToString::to_string).collect())
+}
+
+fn problems(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+    let errors = Config::parse(text, "test.yaml", &environment(pairs)).unwrap_err();
+    errors.to_string().lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    assert_eq!(problems(text, &[]), [expected], "{text}");
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    let (config, warnings) = valid("", &[]);
+    assert_eq!(config.binance.symbol.as_str(), "BTCFDUSD");
+    assert_eq!(config.data_collector.order_flow.window_size_minutes, 2880);
+    assert_eq!(config.analyzer.analysis.interval, Duration::from_secs(60));
+    assert_eq!(config.logging.max_file_size(), 100 * 1024 * 1024);
+    assert_eq!(config.logging.level, LevelFilter::INFO);
+    assert!(!config.analyzer.deepseek.api_key.is_set());
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn every_problem_is_named_at_once_with_key_and_origin() {
+    let text = "
+redis: {hots: a, port: 70000, db: zero, password: 'hunter2', key_prefix: '${PREFIX}'}
+binance: {symbol: btcfdusd, rest_api_base: 'ftp://x'}
+analyzer: {deepseek: {temperature: 3, timeout: 60}}
+logging: {level: LOUD}
+extra: 1
+";
+    let found = problems(text, &[]);
+    let expected = [
+        "logging.level: must be one of TRACE, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, OFF (test.yaml)",
+        "redis.key_prefix: environment variable PREFIX is not set; set it or write ${PREFIX:-default} (${PREFIX} in test.yaml)",
+        "redis.port: 70000 is out of range, 1 to 65535 (test.yaml)",
+        "redis.db: expected an integer, found text (test.yaml)",
+        "redis.password: holds a literal secret; write ${VARIABLE} alone or use the *_file key (test.yaml)",
+        "redis.hots: unknown key; the nearest valid one is redis.host (test.yaml)",
+        "binance.symbol: not a symbol: \"btcfdusd\" (2 to 30 upper-case letters and digits, for instance BTCFDUSD) (test.yaml)",
+        "binance.rest_api_base: must start with https:// or http:// (test.yaml)",
+        "analyzer.deepseek.temperature: 3 is out of range, 0 to 2 (test.yaml)",
+        "analyzer.deepseek.timeout: 60 s must be below analyzer.analysis.interval_seconds of 60 s, or cycles would overlap (test.yaml)",
+        "extra: unknown key; the nearest valid one is app (test.yaml)",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn wrong_documents_are_refused() {
+    refused("- a", "test.yaml: expected a section, found a list");
+    refused(
+        "redis: 5",
+        "redis: expected a section, found an integer (test.yaml)",
+    );
+    refused(
+        "redis: {port: 1, port: 2}",
+        "redis.port: is given 2 times (test.yaml)",
+    );
+    refused(
+        "redis: {}\nbinance: {}\nredis: {}",
+        "redis: is given 2 times (test.yaml)",
+    );
+    refused(
+        "redis: {port: }",
+        "redis.port: has no value; give one or remove the key for the default (test.yaml)",
+    );
+    assert!(problems("redis: [", &[])[0].starts_with("test.yaml: is not valid YAML: "));
+    assert!(problems("redis: !tag {}", &[])[0].starts_with("test.yaml: is not valid YAML: "));
+    assert!(problems("a: 1\n---\nb: 2", &[])[0].starts_with("test.yaml: is not valid YAML: "));
+}
+
+#[test]
+fn ranges_are_kept() {
+    refused(
+        "data_collector: {depth_snapshot: {limit: 5001}}",
+        "data_collector.depth_snapshot.limit: 5001 is out of range, 5 to 5000 (test.yaml)",
+    );
+    refused(
+        "data_collector: {order_flow: {price_precision: 0}}",
+        "data_collector.order_flow.price_precision: 0 is out of range, 0.00000001 to 1000000 (test.yaml)",
+    );
+    refused(
+        "data_collector: {order_flow: {aggregation_interval_seconds: 30}}",
+        "data_collector.order_flow.aggregation_interval_seconds: 30 is not possible, only 60 is: minutes are those of the clock (test.yaml)",
+    );
+    refused(
+        "binance: {rate_limit_requests_per_minute: 249}",
+        "binance.rate_limit_requests_per_minute: 249 is out of range, 250 to 100000 (test.yaml)",
+    );
+    refused(
+        "analyzer: {analysis: {interval_seconds: .inf}}",
+        "analyzer.analysis.interval_seconds: expected a number, found a number with a fraction (test.yaml)",
+    );
+    refused(
+        "analyzer: {analysis: {flow_window_minutes: 90, profile_window_minutes: 60}}",
+        "analyzer.analysis.flow_window_minutes: 90 must not be above analyzer.analysis.profile_window_minutes of 60 (test.yaml)",
+    );
+    refused(
+        "redis: {port: '6379'}",
+        "redis.port: expected an integer, found text (test.yaml)",
+    );
+}
+
+#[test]
+fn values_come_from_the_environment_field_by_field() {
+    let text = "
+redis: {host: '${HOST}', port: '${PORT:-6380}', tls: '${TLS}', password: '${REDIS_PASSWORD}'}
+binance: {rest_api_base: 'http://127.0.0.1:${REST_PORT}/'}
+data_collector: {order_flow: {price_precision: '${PRECISION}'}}
+";
+    let pairs = [
+        ("HOST", "db"),
+        ("TLS", "true"),
+        ("REDIS_PASSWORD", "hunter2\n"),
+        ("REST_PORT", "8080"),
+        ("PRECISION", "0.5"),
+    ];
+    let (config, _) = valid(text, &pairs);
+    assert_eq!(
+        (config.redis.host.as_str(), config.redis.port, config.redis.tls),
+        ("db", 6380, true)
+    );
+    assert_eq!(config.redis.password.get().unwrap().expose_secret(), "hunter2");
+    assert_eq!(config.binance.rest_api_base, "http://127.0.0.1:8080");
+    assert_eq!(
+        config.data_collector.order_flow.price_precision.get().to_string(),
+        "0.5"
+    );
+    assert_eq!(
+        problems("redis: {port: '${PORT}'}", &[("PORT", "hunter2")]),
+        ["redis.port: expected an integer, found something else in the environment (${PORT} in test.yaml)"]
+    );
+}
+
+#[test]
+fn an_unset_key_variable_means_no_model_and_an_unset_password_is_an_error() {
+    let (config, _) = valid("analyzer: {deepseek: {api_key: '${DEEPSEEK_API_KEY}'}}", &[]);
+    assert!(!config.analyzer.deepseek.api_key.is_set());
+    let (config, _) = valid("", &[("DEEPSEEK_API_KEY", "abc")]);
+    assert!(config.analyzer.deepseek.api_key.is_set());
+    let found = problems("redis: {password: '${REDIS_PASSWORD}'}", &[]);
+    assert!(found[0].starts_with("redis.password: environment variable REDIS_PASSWORD is not set"));
+}
+
+#[test]
+fn literal_secrets_and_placeholders_are_refused_and_never_shown() {
+    for (text, pairs) in [
+        ("redis: {password: hunter2}", &[][..]),
+        ("redis: {password: 12345678}", &[]),
+        ("redis: {password: '${P:-hunter2}'}", &[]),
+        ("redis: {password: 'x${P}'}", &[("P", "hunter2")]),
+        ("redis: {password: '${P}'}", &[("P", "hunter2 hunter2")]),
+        ("analyzer: {deepseek: {api_key: sk-hunter2}}", &[]),
+        ("", &[("DEEPSEEK_API_KEY", "your_api_key_here")]),
+    ] {
+        let found = problems(text, pairs).join("\n");
+        for secret in ["hunter2", "12345678", "your_api"] {
+            assert!(!found.contains(secret), "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_may_be_the_content_of_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    std::fs::write(&path, "abc123\n").unwrap();
+    let text = format!("analyzer: {{deepseek: {{api_key_file: '{}'}}}}", path.display());
+    let (config, _) = valid(&text, &[("DEEPSEEK_API_KEY", "other")]);
+    let key = config.analyzer.deepseek.api_key.get().unwrap();
+    assert_eq!(key.expose_secret(), "abc123");
+    std::fs::remove_file(&path).unwrap();
+    let found = problems(&text, &[]);
+    assert!(
+        found[0].starts_with("analyzer.deepseek.api_key_file: "),
+        "{found:?}"
+    );
+    assert!(found[0].contains("cannot be read"), "{found:?}");
+}
+
+#[test]
+fn the_file_of_the_python_version_loads_with_one_warning_per_old_key() {
+    let text = "
+redis: {decode_responses: true}
+data_collector: {order_flow: {websocket_url: 'wss://stream.example.com/ws/x'}}
+analyzer: {deepseek: {model: deepseek-chat}}
+logging: {format: '%(asctime)s'}
+";
+    let (_, warnings) = valid(text, &[]);
+    let keys: Vec<&str> = warnings
+        .iter()
+        .filter_map(|warning| warning.split(':').next())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "logging.format",
+            "redis.decode_responses",
+            "data_collector.order_flow.websocket_url",
+            "analyzer.deepseek.model",
+        ]
+    );
+    assert!(warnings[3].contains("deepseek-flash"));
+}
+
+#[test]
+fn the_level_of_the_application_counts_where_logging_has_none() {
+    assert_eq!(
+        valid("app: {log_level: debug}", &[]).0.logging.level,
+        LevelFilter::DEBUG
+    );
+    let text = "app: {log_level: DEBUG}\nlogging: {level: Warning}";
+    assert_eq!(valid(text, &[]).0.logging.level, LevelFilter::WARN);
+}
+
+#[test]
+fn defaults_give_way_to_related_keys_that_are_set() {
+    let text = "
+data_collector: {order_flow: {window_size_minutes: 10}}
+analyzer: {analysis: {profile_window_minutes: 5}}
+";
+    let (config, warnings) = valid(text, &[]);
+    assert_eq!(config.data_collector.order_flow.backfill_minutes, 10);
+    assert_eq!(config.analyzer.analysis.flow_window_minutes, 5);
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Config::load(&directory.path().join("none.yaml"), &Environment::new()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("none.yaml: does not exist; create it or name another with --config PATH")
+    );
+    let error = Config::load(directory.path(), &Environment::new()).unwrap_err();
+    assert!(error.to_string().ends_with("is a directory, not a file"));
+}
+
+#[test]
+fn the_rendered_settings_are_a_valid_configuration_without_secrets() {
+    let pairs = [("REDIS_PASSWORD", "hunter2"), ("DEEPSEEK_API_KEY", "abc123")];
+    let text = "
+app: {name: 'true', log_level: DEBUG}
+redis: {username: me, password: '${REDIS_PASSWORD}', socket_timeout: 1.5}
+data_collector: {order_flow: {price_precision: 0.5}}
+logging: {max_file_size_mb: 0.01}
+";
+    let (config, _) = valid(text, &pairs);
+    let rendered = config.to_redacted_yaml();
+    assert!(
+        !rendered.contains("hunter2") && !rendered.contains("abc123"),
+        "{rendered}"
+    );
+    assert_eq!(valid(&rendered, &pairs).0, config, "{rendered}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_accepted_or_refused_in_order(text in "[a-z:{}\\[\\]\"'&*!|>#%@`, \n${}0-9.-]{0,120}") {
+        let _outcome = Config::parse(&text, "test.yaml", &Environment::new());
+    }
+}

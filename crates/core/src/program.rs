@@ -1,0 +1,221 @@
+//! What the `main` of both daemons has in common: configuration, logging, runtime, exit code.
+//!
+//! Arguments are read by the binaries themselves. What must stay true: signals count from the first moment;
+//! problems with the configuration go to standard error, one per line, before anything is started;
+//! standard output carries only what was asked for.
+
+use std::error::Error;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::{Config, ConfigErrors, Environment, Warning, process_environment, with_env_file};
+use crate::lifecycle::{Lifecycle, install_tls_provider};
+use crate::store::{AnalyzerStatus, CollectorStatus, StatusVerdict, Store, StoreError};
+use crate::telemetry;
+use crate::time::{Clock as _, SystemClock};
+
+/// Where the configuration is looked for unless `--config` says otherwise.
+pub const DEFAULT_CONFIG: &str = "config/development.yaml";
+
+/// Exit code for a bad configuration, as `EX_CONFIG` of sysexits.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// File with environment variables in the working directory.
+const ENV_FILE: &str = ".env";
+
+/// Time for blocking calls that are still running when the process ends.
+const RUNTIME_LIMIT: Duration = Duration::from_millis(300);
+
+/// Runs a daemon until it is asked to stop or fails.
+///
+/// `wire` builds the daemon's parts and spawns its tasks on the life cycle; it must not wait for anything.
+pub fn run<F, E>(name: &'static str, config_path: &Path, wire: F) -> ExitCode
+where
+    F: FnOnce(Config, &Lifecycle) -> Result<(), E>,
+    E: Error + 'static,
+{
+    install_tls_provider();
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(name, "the runtime cannot be started", &error),
+    };
+    let code = runtime.block_on(async {
+        let lifecycle = match Lifecycle::install() {
+            Ok(lifecycle) => lifecycle,
+            Err(error) => return failed(name, "signals cannot be handled", &error),
+        };
+        let (config, warnings) = match load(config_path) {
+            Ok(loaded) => loaded,
+            Err(errors) => return refused(&errors),
+        };
+        let telemetry = match telemetry::install(name, &config.logging) {
+            Ok(telemetry) => telemetry,
+            Err(error) => return failed(name, "logging cannot be set up", &error),
+        };
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            config = %config_path.display(),
+            installation = config.app.name,
+            environment = config.app.environment,
+            "started"
+        );
+        for warning in warnings {
+            tracing::warn!("configuration: {warning}");
+        }
+        if let Err(error) = wire(config, &lifecycle) {
+            lifecycle.fail("start failed", &error);
+        }
+        let code = lifecycle.finish().await;
+        drop(telemetry);
+        code
+    });
+    end(runtime);
+    code
+}
+
+/// Prints the effective settings, or every problem: what `--check-config` does.
+pub fn check_config(config_path: &Path) -> ExitCode {
+    match load(config_path) {
+        Ok((config, warnings)) => {
+            for warning in warnings {
+                print_error(&format!("warning: {warning}"));
+            }
+            print(&config.to_redacted_yaml())
+        }
+        Err(errors) => refused(&errors),
+    }
+}
+
+/// Reads the configuration and waits for one answer, without logging: what `status` does.
+pub fn query<F, Fut>(name: &'static str, config_path: &Path, ask: F) -> ExitCode
+where
+    F: FnOnce(Config) -> Fut,
+    Fut: Future<Output = ExitCode>,
+{
+    install_tls_provider();
+    let (config, _) = match load(config_path) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refused(&errors),
+    };
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(ask(config));
+            end(runtime);
+            code
+        }
+        Err(error) => failed(name, "the runtime cannot be started", &error),
+    }
+}
+
+/// Which program's status is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// `data-collector`.
+    Collector,
+    /// `analyzer`.
+    Analyzer,
+}
+
+/// Reads a program's status from Redis and prints it: what `status` and `status --json` do.
+///
+/// Exit code 0 if the program runs and is well, otherwise 1 with the reasons on standard error.
+pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitCode {
+    match read_status(daemon, config).await {
+        Err(error) => {
+            print_error(&format!("unknown: {}", telemetry::error_chain(&error)));
+            ExitCode::FAILURE
+        }
+        Ok((document, verdict)) => {
+            let code = match &verdict {
+                StatusVerdict::Healthy => ExitCode::SUCCESS,
+                StatusVerdict::Unhealthy(reasons) => {
+                    print_error(&reasons.join("\n"));
+                    ExitCode::FAILURE
+                }
+            };
+            let printed = match (json, document) {
+                (true, document) => print(&format!("{}\n", document.as_deref().unwrap_or("null"))),
+                (false, _) if verdict == StatusVerdict::Healthy => print("healthy\n"),
+                (false, _) => ExitCode::SUCCESS,
+            };
+            if printed == ExitCode::SUCCESS {
+                code
+            } else {
+                printed
+            }
+        }
+    }
+}
+
+/// The status document as stored, and the verdict on it.
+async fn read_status(daemon: Daemon, config: &Config) -> Result<(Option<String>, StatusVerdict), StoreError> {
+    let mut store = Store::new(&config.redis.store_options())?;
+    let (key, document) = match daemon {
+        Daemon::Collector => (store.keys.collector_status(), store.collector_status().await?),
+        Daemon::Analyzer => (store.keys.analyzer_status(), store.analyzer_status().await?),
+    };
+    let read = document.as_deref().map(|text| match daemon {
+        Daemon::Collector => serde_json::from_str::<CollectorStatus>(text)
+            .map(|status| (status.is_running, status.last_update, status.degraded)),
+        Daemon::Analyzer => serde_json::from_str::<AnalyzerStatus>(text)
+            .map(|status| (status.is_running, status.last_update, status.degraded)),
+    });
+    let read = read.transpose().map_err(|error| StoreError::Decode {
+        key,
+        source: error.into(),
+    })?;
+    let fields = read
+        .as_ref()
+        .map(|(running, at, degraded)| (*running, *at, degraded.as_slice()));
+    Ok((document, StatusVerdict::judge(fields, SystemClock.now())))
+}
+
+/// Writes a text to standard output; the exit code is 1 if that fails, as when a pipe was closed.
+pub fn print(text: &str) -> ExitCode {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    if written.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Writes a line to standard error.
+pub fn print_error(line: &str) {
+    // There is nowhere else to report to.
+    let _written = writeln!(io::stderr().lock(), "{line}");
+}
+
+fn load(config_path: &Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {
+    let environment: Environment = process_environment();
+    match with_env_file(environment.clone(), Path::new(ENV_FILE)) {
+        Ok(environment) => Config::load(config_path, &environment),
+        Err(mut errors) => {
+            // What else is wrong is of interest too, as far as it can be known without that file.
+            if let Err(others) = Config::load(config_path, &environment) {
+                errors.0.extend(others.0);
+            }
+            Err(errors)
+        }
+    }
+}
+
+fn refused(errors: &ConfigErrors) -> ExitCode {
+    print_error(&errors.to_string());
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn failed(name: &str, what: &str, error: &(dyn Error + 'static)) -> ExitCode {
+    print_error(&format!("{name}: {what}: {}", telemetry::error_chain(error)));
+    ExitCode::FAILURE
+}
+
+fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(RUNTIME_LIMIT);
+}

@@ -1,0 +1,107 @@
+//! `depth_snapshot_5000`: the last books, newest first.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+use crate::model::DepthSnapshot;
+use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_depth};
+
+/// Adds one book and trims the list in one step, so that no reader ever sees more than the window.
+///
+/// `ARGV`: lease token, document, window size, update id, symbol.
+/// Answers `{code, length}`; the same document twice is stored once.
+static PUSH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r#"
+local holder = redis.call('GET', KEYS[2])
+if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'string' then
+  local single = redis.call('GET', KEYS[1])
+  redis.call('DEL', KEYS[1])
+  redis.call('RPUSH', KEYS[1], single)
+elseif kind ~= 'list' and kind ~= 'none' then
+  redis.call('RENAME', KEYS[1], KEYS[1] .. '_set_aside')
+end
+local newest = redis.call('LINDEX', KEYS[1], 0)
+if newest == ARGV[2] then return {'stored', tostring(redis.call('LLEN', KEYS[1]))} end
+if newest then
+  local head = string.sub(newest, 1, 300)
+  local symbol = string.match(head, '"symbol":%s*"([^"]*)"')
+  local id = tonumber(string.match(head, '"last_update_id":%s*(%d+)'))
+  if symbol == ARGV[5] and id and id > tonumber(ARGV[4]) then return {'older', string.format('%.0f', id)} end
+end
+redis.call('LPUSH', KEYS[1], ARGV[2])
+redis.call('LTRIM', KEYS[1], 0, tonumber(ARGV[3]) - 1)
+return {'stored', tostring(redis.call('LLEN', KEYS[1]))}
+"#,
+    )
+});
+
+/// What became of a book that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DepthPush {
+    /// It is in the list, which now has this many books.
+    Stored {
+        /// Length of the list.
+        count: u64,
+    },
+    /// The newest book in the list has a higher update id, so this one was not stored.
+    OlderThan {
+        /// Update id of the newest book in the list.
+        newest: u64,
+    },
+}
+
+impl Store {
+    /// Puts a book in front of the list and trims it to `window_size`.
+    ///
+    /// `document` is the encoded form of a book with this update id. A STRING with one book, as an older
+    /// version kept it, becomes the first element of the list; a key of any other type is renamed to
+    /// `<key>_set_aside`. May be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOwner`] when the lease is not ours; otherwise any [`StoreError`].
+    pub async fn push_depth(
+        &mut self,
+        owner: &LeaseToken,
+        symbol: &str,
+        last_update_id: u64,
+        document: &str,
+        window_size: usize,
+    ) -> Result<DepthPush, StoreError> {
+        let mut invocation = PUSH.prepare_invoke();
+        invocation.key(self.keys.depth()).key(self.keys.lease());
+        invocation
+            .arg(owner.as_str())
+            .arg(document)
+            .arg(window_size)
+            .arg(last_update_id)
+            .arg(symbol);
+        let (code, detail): (String, String) = self.script("store a book", &invocation).await?;
+        let number = detail.parse().unwrap_or(0);
+        match code.as_str() {
+            "stored" => Ok(DepthPush::Stored { count: number }),
+            "older" => Ok(DepthPush::OlderThan { newest: number }),
+            _ => Err(StoreError::NotOwner { holder: detail }),
+        }
+    }
+
+    /// Reads up to `count` books, newest first.
+    ///
+    /// The outer result is about Redis, the inner ones about single documents.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn recent_depth(
+        &mut self,
+        count: usize,
+    ) -> Result<Vec<Result<DepthSnapshot, RecordError>>, StoreError> {
+        let last = isize::try_from(count).unwrap_or(isize::MAX) - 1;
+        let mut command = redis::cmd("LRANGE");
+        command.arg(self.keys.depth()).arg(0).arg(last);
+        let documents: Vec<String> = self.query("read the books", &command).await?;
+        Ok(documents.iter().map(|document| decode_depth(document)).collect())
+    }
+}

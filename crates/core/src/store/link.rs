@@ -1,0 +1,196 @@
+//! One connection to Redis, made when it is needed and dropped when it breaks.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::store::{Keys, StoreError};
+
+/// Where Redis is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database number.
+    pub db: u16,
+    /// ACL user; empty for the default user.
+    pub username: String,
+    /// Password, when the server wants one.
+    pub password: Option<SecretString>,
+    /// Speak TLS; the certificate is always verified.
+    pub tls: bool,
+    /// Put in front of every key.
+    pub key_prefix: String,
+    /// Longest wait for an answer.
+    pub socket_timeout: Duration,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+}
+
+/// One connection to Redis and the keys of this installation.
+///
+/// Not connected until the first command. A broken connection is dropped and the next command makes a
+/// new one; there is no waiting and no retrying in here, the caller decides.
+#[derive(Debug)]
+pub struct Store {
+    client: Client,
+    address: String,
+    config: AsyncConnectionConfig,
+    connection: Option<MultiplexedConnection>,
+    connections: u64,
+    limit: Duration,
+    /// The keys of this installation.
+    pub keys: Keys,
+}
+
+impl Store {
+    /// Prepares a connection without making it.
+    ///
+    /// # Errors
+    /// [`StoreError::Settings`].
+    pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
+        let client = Client::open(connection_info(options)?).map_err(StoreError::Settings)?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(options.connect_timeout))
+            .set_response_timeout(Some(options.socket_timeout));
+        Ok(Self {
+            client,
+            address: format!("{}:{}", options.host, options.port),
+            config,
+            connection: None,
+            connections: 0,
+            limit: options.socket_timeout,
+            keys: Keys::new(&options.key_prefix),
+        })
+    }
+
+    /// How many connections have been made: a change means that the last one broke.
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// Asks whether the server answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn ping(&mut self) -> Result<(), StoreError> {
+        self.query::<String>("answer a ping", &redis::cmd("PING"))
+            .await
+            .map(|_| ())
+    }
+
+    /// Runs one command.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have been executed by the server.
+    pub(super) async fn query<T: FromRedisValue>(
+        &mut self,
+        action: &'static str,
+        command: &redis::Cmd,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection().await?;
+        let outcome = command.query_async(&mut connection).await;
+        self.judge(action, outcome)
+    }
+
+    /// Runs several commands as one transaction.
+    pub(super) async fn pipeline<T: FromRedisValue>(
+        &mut self,
+        action: &'static str,
+        pipeline: &redis::Pipeline,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection().await?;
+        let outcome = pipeline.query_async(&mut connection).await;
+        self.judge(action, outcome)
+    }
+
+    /// Runs a script; the server is given its text when it does not know it yet.
+    pub(super) async fn script<T: FromRedisValue>(
+        &mut self,
+        action: &'static str,
+        invocation: &redis::ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection().await?;
+        let outcome = invocation.invoke_async(&mut connection).await;
+        self.judge(action, outcome)
+    }
+
+    async fn connection(&mut self) -> Result<MultiplexedConnection, StoreError> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.clone());
+        }
+        let making = self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.config);
+        // The connection timeout covers the socket; a server that accepts and says nothing is bounded here.
+        let made = match tokio::time::timeout(self.limit * 2, making).await {
+            Ok(made) => made,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        };
+        let connection = made.map_err(|source| self.failure("connect", source))?;
+        self.connections += 1;
+        self.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    fn judge<T>(&mut self, action: &'static str, outcome: Result<T, RedisError>) -> Result<T, StoreError> {
+        outcome.map_err(|source| {
+            if is_broken(&source) {
+                self.connection = None;
+            }
+            self.failure(action, source)
+        })
+    }
+
+    fn failure(&self, action: &'static str, source: RedisError) -> StoreError {
+        if is_broken(&source) {
+            StoreError::Unreachable {
+                address: self.address.clone(),
+                source,
+            }
+        } else {
+            StoreError::Refused { action, source }
+        }
+    }
+}
+
+/// True when the error is about the connection and not about the command.
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+}
+
+fn connection_info(options: &StoreOptions) -> Result<ConnectionInfo, StoreError> {
+    let address = if options.tls {
+        ConnectionAddr::TcpTls {
+            host: options.host.clone(),
+            port: options.port,
+            insecure: false,
+            tls_params: None,
+        }
+    } else {
+        ConnectionAddr::Tcp(options.host.clone(), options.port)
+    };
+    let mut settings = RedisConnectionInfo::default().set_db(i64::from(options.db));
+    if !options.username.is_empty() {
+        settings = settings.set_username(&options.username);
+    }
+    if let Some(password) = &options.password {
+        settings = settings.set_password(password.expose_secret());
+    }
+    Ok(address
+        .into_connection_info()
+        .map_err(StoreError::Settings)?
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true))
+        .set_redis_settings(settings))
+}

@@ -1,0 +1,26 @@
+//! What the two programs keep in Redis, and the verbs for it.
+//!
+//! A [`Store`] is one connection with limits of its own; every task that talks to Redis has its own
+//! store, so that a slow answer to one never holds up another. A command that failed with a broken
+//! connection may have been executed: every write here may therefore be repeated without harm.
+
+mod depth;
+mod error;
+mod keys;
+mod lease;
+mod link;
+mod record;
+mod result;
+mod status;
+mod window;
+
+pub use depth::DepthPush;
+pub use error::StoreError;
+pub use keys::Keys;
+pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};
+pub use link::{Store, StoreOptions};
+pub use record::{
+    RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
+};
+pub use status::{AnalyzerStatus, Backfill, CollectorStatus, StatusVerdict};
+pub use window::{MinuteState, WindowChange, WindowContent, WindowImage, WindowPlan};

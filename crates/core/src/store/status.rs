@@ -1,0 +1,188 @@
+//! The status keys, and the verdict the `status` commands give on them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::json;
+use crate::store::{Store, StoreError};
+use crate::time::{format_time, rfc3339};
+
+/// Seconds after which an unrenewed status disappears from Redis.
+pub(crate) const STATUS_TTL_SECONDS: u64 = 30;
+
+/// Seconds after which a status counts as stale; it is rewritten at least every five.
+const STALE_AFTER_SECONDS: i64 = 20;
+
+/// Progress of filling the window from the exchange's history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// Minutes filled since the start.
+    pub done_minutes: u64,
+    /// Minutes that were missing or became missing since the start.
+    pub total_minutes: u64,
+}
+
+/// `data_collector_status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CollectorStatus {
+    /// False in the last status a stopping collector writes.
+    pub is_running: bool,
+    /// The market that is recorded.
+    #[serde(default)]
+    pub symbol: String,
+    /// True while a trade stream is open.
+    pub websocket_connected: bool,
+    /// Books in Redis.
+    pub depth_snapshots_count: u64,
+    /// Minutes in Redis.
+    pub trade_window_count: u64,
+    /// Minutes of the window that are not complete yet.
+    #[serde(default)]
+    pub incomplete_minutes: u64,
+    /// Highest aggregate trade id counted through an unbroken chain.
+    pub last_trade_id: Option<u64>,
+    /// When this status was written.
+    #[serde(with = "rfc3339")]
+    pub last_update: DateTime<Utc>,
+    /// Filling of the window.
+    pub backfill: Backfill,
+    /// What is wrong at the moment; empty when all is well.
+    pub degraded: Vec<String>,
+    /// Counters since the start, by name.
+    #[serde(default)]
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// `analyzer_status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnalyzerStatus {
+    /// False in the last status a stopping analyzer writes.
+    pub is_running: bool,
+    /// The market that is analysed.
+    #[serde(default)]
+    pub symbol: String,
+    /// True while Redis answers.
+    pub redis_connected: bool,
+    /// When the last analysis was stored, as RFC 3339.
+    pub last_analysis: Option<String>,
+    /// When the last recommendation was written, as RFC 3339.
+    pub last_recommendation: Option<String>,
+    /// When this status was written.
+    #[serde(with = "rfc3339")]
+    pub last_update: DateTime<Utc>,
+    /// What is wrong at the moment; empty when all is well.
+    pub degraded: Vec<String>,
+    /// Counters since the start, by name.
+    #[serde(default)]
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// What a `status` command concludes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusVerdict {
+    /// Running, fresh, nothing degraded.
+    Healthy,
+    /// Not healthy, with the reasons for a person.
+    Unhealthy(Vec<String>),
+}
+
+impl StatusVerdict {
+    /// Judges the common fields of a status; `None` when there is no status in Redis.
+    pub fn judge(status: Option<(bool, DateTime<Utc>, &[String])>, now: DateTime<Utc>) -> Self {
+        let Some((is_running, last_update, degraded)) = status else {
+            return Self::Unhealthy(vec!["not running: there is no status in redis".to_owned()]);
+        };
+        let mut reasons = Vec::new();
+        if !is_running {
+            reasons.push(format!("not running: stopped at {}", format_time(last_update)));
+        }
+        let age = (now - last_update).num_seconds();
+        if is_running && age > STALE_AFTER_SECONDS {
+            reasons.push(format!("stale: the status is {age} s old"));
+        }
+        reasons.extend(degraded.iter().map(|reason| format!("degraded: {reason}")));
+        if reasons.is_empty() {
+            Self::Healthy
+        } else {
+            Self::Unhealthy(reasons)
+        }
+    }
+}
+
+impl Store {
+    /// Writes the collector's status.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn put_collector_status(&mut self, status: &CollectorStatus) -> Result<(), StoreError> {
+        let document = json::to_string(status).map_err(StoreError::Encode)?;
+        let key = self.keys.collector_status();
+        self.put_status(key, &document).await
+    }
+
+    /// Writes the analyzer's status.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn put_analyzer_status(&mut self, status: &AnalyzerStatus) -> Result<(), StoreError> {
+        let document = json::to_string(status).map_err(StoreError::Encode)?;
+        let key = self.keys.analyzer_status();
+        self.put_status(key, &document).await
+    }
+
+    /// The collector's status as stored; `None` when there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] but those of a document.
+    pub async fn collector_status(&mut self) -> Result<Option<String>, StoreError> {
+        let key = self.keys.collector_status();
+        self.query("read the status", redis::cmd("GET").arg(key)).await
+    }
+
+    /// The analyzer's status as stored; `None` when there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] but those of a document.
+    pub async fn analyzer_status(&mut self) -> Result<Option<String>, StoreError> {
+        let key = self.keys.analyzer_status();
+        self.query("read the status", redis::cmd("GET").arg(key)).await
+    }
+
+    async fn put_status(&mut self, key: String, document: &str) -> Result<(), StoreError> {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(document).arg("EX").arg(STATUS_TTL_SECONDS);
+        self.query("write the status", &command).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(age_seconds: i64, is_running: bool, degraded: &[&str]) -> StatusVerdict {
+        let now = DateTime::from_timestamp(1_763_792_100, 0).unwrap();
+        let degraded: Vec<String> = degraded.iter().map(ToString::to_string).collect();
+        StatusVerdict::judge(
+            Some((
+                is_running,
+                now - chrono::Duration::seconds(age_seconds),
+                &degraded,
+            )),
+            now,
+        )
+    }
+
+    #[test]
+    fn only_a_fresh_running_undegraded_status_is_healthy() {
+        assert_eq!(verdict(3, true, &[]), StatusVerdict::Healthy);
+        let unhealthy = |reason: &str| StatusVerdict::Unhealthy(vec![reason.to_owned()]);
+        assert_eq!(verdict(21, true, &[]), unhealthy("stale: the status is 21 s old"));
+        assert_eq!(
+            verdict(1, false, &[]),
+            unhealthy("not running: stopped at 2025-11-22T06:14:59+00:00")
+        );
+        assert_eq!(verdict(1, true, &["no depth"]), unhealthy("degraded: no depth"));
+        let absent = StatusVerdict::judge(None, DateTime::UNIX_EPOCH);
+        assert_eq!(absent, unhealthy("not running: there is no status in redis"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Standard error behind a thread, so that a reader that stalls never stalls the program.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread;
+use std::time::Duration;
+
+/// Lines waiting for the reader. When it is full, further lines are dropped here (they are in the file)
+/// and counted.
+const QUEUE: usize = 4096;
+
+/// Longest wait for waiting lines when the program ends.
+const FLUSH: Duration = Duration::from_millis(300);
+
+/// The sending end.
+#[derive(Debug)]
+pub(super) struct Console {
+    sender: SyncSender<Message>,
+    dropped: Arc<AtomicU64>,
+    terminal: bool,
+}
+
+enum Message {
+    Line(String),
+    Flush(SyncSender<()>),
+}
+
+impl Console {
+    /// Starts the thread that writes to `output`.
+    pub(super) fn new(mut output: impl Write + Send + 'static, terminal: bool) -> Self {
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&dropped);
+        // Not a task: it may block. It ends with the process.
+        thread::spawn(move || {
+            for message in receiver {
+                match message {
+                    // A closed standard error cannot be reported anywhere; the file has the line.
+                    Message::Line(line) => drop(output.write_all(line.as_bytes())),
+                    Message::Flush(done) => drop(done.try_send(())),
+                }
+                let lost = counter.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    drop(writeln!(
+                        output,
+                        "{lost} log lines were dropped here: standard error is read too slowly"
+                    ));
+                }
+            }
+        });
+        Self {
+            sender,
+            dropped,
+            terminal,
+        }
+    }
+
+    /// True if lines may have colours.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Hands a line over without waiting.
+    pub(super) fn send(&self, line: String) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(line)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until everything handed over was written, at most [`FLUSH`].
+    pub(super) fn flush(&self) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        if self.sender.try_send(Message::Flush(sender)).is_ok() {
+            // Late or not: the program ends now.
+            let _late = receiver.recv_timeout(FLUSH);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_arrive_in_order_and_flush_waits_for_them() {
+        let output = Shared::default();
+        let console = Console::new(output.clone(), false);
+        for number in 0..100 {
+            console.send(format!("{number}\n"));
+        }
+        console.flush();
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        let numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reader_that_stalls_stops_nobody() {
+        let output = Shared::default();
+        let stalled = output.0.lock().unwrap();
+        let console = Console::new(output.clone(), false);
+        for _ in 0..2 * QUEUE {
+            console.send("line\n".to_owned());
+        }
+        assert!(console.dropped.load(Ordering::Relaxed) >= QUEUE as u64 - 1);
+        drop(stalled);
+    }
+}

@@ -1,0 +1,283 @@
+//! Which minutes of the window are asked for next, and what a chunk of history is made of. Pure.
+
+use std::collections::BTreeMap;
+
+use strategy_core::model::{IdRange, MinuteFootprint};
+use strategy_core::num::BucketWidth;
+use strategy_core::store::WindowImage;
+use strategy_core::time::{MINUTE_MS, Minute};
+
+use crate::binance::parse::TradeRow;
+
+/// A chunk is read until a trade this much later than its end was seen, because trade times may step back.
+const LOOKAHEAD_MS: i64 = MINUTE_MS;
+
+/// First and longest chunk in minutes. The first is short, so that the newest minutes are there at once.
+pub(crate) const CHUNK_MINUTES: (i64, i64) = (5, 60);
+
+/// Minutes from `first` to `last`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) first: Minute,
+    pub(crate) last: Minute,
+}
+
+/// The minutes that are to be filled: everything from `horizon` up to `open_from` that is not complete.
+pub(crate) fn missing_minutes(window: &WindowImage, horizon: Minute, open_from: Minute) -> u64 {
+    let mut missing = 0;
+    let mut minute = horizon;
+    while minute < open_from {
+        missing += u64::from(!is_complete(window, minute));
+        minute = minute.next();
+    }
+    missing
+}
+
+/// The newest run of minutes that are not complete, at most `length` of them.
+pub(crate) fn next_chunk(
+    window: &WindowImage,
+    horizon: Minute,
+    open_from: Minute,
+    length: i64,
+) -> Option<Chunk> {
+    let mut last = open_from.previous();
+    while last >= horizon && is_complete(window, last) {
+        if last == horizon {
+            return None;
+        }
+        last = last.previous();
+    }
+    if last < horizon {
+        return None;
+    }
+    let mut first = last;
+    while first > horizon && last.since(first) + 1 < length && !is_complete(window, first.previous()) {
+        first = first.previous();
+    }
+    Some(Chunk { first, last })
+}
+
+fn is_complete(window: &WindowImage, minute: Minute) -> bool {
+    window.state(minute).is_some_and(|state| state.complete)
+}
+
+/// What the collector must do next for a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Ask for the rows from this id on.
+    Ask {
+        /// First id.
+        from: u64,
+    },
+    /// Every trade of the chunk is in it.
+    Done,
+}
+
+/// Collects the trades of a chunk from pages that follow each other by id.
+#[derive(Debug)]
+pub(crate) struct ChunkReader {
+    chunk: Chunk,
+    width: BucketWidth,
+    minutes: BTreeMap<Minute, MinuteFootprint>,
+    next_id: u64,
+    doubted: Option<IdRange>,
+    trades: u64,
+}
+
+impl ChunkReader {
+    /// Begins with the first trade at or after the start of the chunk; `None` means that there is none.
+    pub(crate) fn new(chunk: Chunk, first_id: Option<u64>, width: BucketWidth) -> (Self, Progress) {
+        let mut minutes = BTreeMap::new();
+        let mut minute = chunk.first;
+        while minute <= chunk.last {
+            minutes.insert(minute, MinuteFootprint::empty(minute, true));
+            minute = minute.next();
+        }
+        let reader = Self {
+            chunk,
+            width,
+            minutes,
+            next_id: first_id.unwrap_or(0),
+            doubted: None,
+            trades: 0,
+        };
+        let progress = first_id.map_or(Progress::Done, |from| Progress::Ask { from });
+        (reader, progress)
+    }
+
+    /// Takes the page that was asked for; `whole` says that it has as many rows as a page can have.
+    ///
+    /// # Errors
+    /// [`strategy_core::num::NumError`] when a sum cannot be kept exactly.
+    pub(crate) fn on_page(
+        &mut self,
+        rows: &[TradeRow],
+        whole: bool,
+    ) -> Result<Progress, strategy_core::num::NumError> {
+        for row in rows {
+            let id = row.id();
+            if id < self.next_id {
+                continue;
+            }
+            if id > self.next_id {
+                let hole = IdRange {
+                    first: self.next_id,
+                    last: id - 1,
+                };
+                if self.doubted != Some(hole) {
+                    // Ids may be missing for good, but one answer is no proof.
+                    self.doubted = Some(hole);
+                    return Ok(Progress::Ask { from: self.next_id });
+                }
+            }
+            let hole = (id > self.next_id).then(|| IdRange {
+                first: self.next_id,
+                last: id - 1,
+            });
+            self.next_id = id + 1;
+            let TradeRow::Trade(trade) = row else { continue };
+            // The parser admits only times that have a minute.
+            let Ok(minute) = Minute::containing(trade.traded_at) else {
+                continue;
+            };
+            if trade.traded_at >= self.chunk.last.end_ms() + LOOKAHEAD_MS {
+                return Ok(Progress::Done);
+            }
+            if let Some(footprint) = self.minutes.get_mut(&minute) {
+                footprint.add(trade, self.width)?;
+                footprint.permanent_holes.extend(hole);
+                self.trades += 1;
+            }
+        }
+        Ok(if whole {
+            Progress::Ask { from: self.next_id }
+        } else {
+            Progress::Done
+        })
+    }
+
+    /// Trades counted so far.
+    pub(crate) fn trades(&self) -> u64 {
+        self.trades
+    }
+
+    /// The minutes of the chunk, newest first.
+    pub(crate) fn into_minutes(self) -> impl Iterator<Item = MinuteFootprint> {
+        self.minutes.into_values().rev()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strategy_core::model::{AggTrade, Aggressor};
+    use strategy_core::num::{Price, Quantity};
+
+    fn minute(number: i64) -> Minute {
+        Minute::from_number(29_000_000 + number).unwrap()
+    }
+
+    fn window(minutes: &[(i64, bool)]) -> WindowImage {
+        let batch = minutes
+            .iter()
+            .map(|(number, complete)| {
+                (
+                    minute(*number),
+                    MinuteFootprint::empty(minute(*number), *complete),
+                )
+            })
+            .collect();
+        WindowImage::default().plan(batch, 1000).after
+    }
+
+    fn row(id: u64, at: Minute, offset_ms: i64) -> TradeRow {
+        TradeRow::Trade(AggTrade {
+            id,
+            price: Price::parse("100.5").unwrap(),
+            quantity: Quantity::parse("0.1").unwrap(),
+            traded_at: at.start_ms() + offset_ms,
+            aggressor: Aggressor::Buyer,
+        })
+    }
+
+    #[test]
+    fn the_newest_missing_minutes_come_first() {
+        let chunk = |window: &WindowImage| {
+            next_chunk(window, minute(0), minute(20), 5).map(|chunk| (chunk.first, chunk.last))
+        };
+        assert_eq!(chunk(&WindowImage::default()), Some((minute(15), minute(19))));
+        assert_eq!(
+            chunk(&window(&[(18, true), (19, true)])),
+            Some((minute(13), minute(17)))
+        );
+        assert_eq!(
+            chunk(&window(&[(17, true), (19, true)])),
+            Some((minute(18), minute(18)))
+        );
+        assert_eq!(
+            missing_minutes(&window(&[(17, true), (19, true)]), minute(0), minute(20)),
+            18
+        );
+        let whole: Vec<(i64, bool)> = (0..20).map(|number| (number, true)).collect();
+        assert_eq!(chunk(&window(&whole)), None);
+        assert_eq!(next_chunk(&WindowImage::default(), minute(3), minute(3), 5), None);
+    }
+
+    #[test]
+    fn a_chunk_takes_exactly_its_own_trades() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(2),
+        };
+        let (mut reader, progress) = ChunkReader::new(chunk, Some(10), BucketWidth::ONE);
+        assert_eq!(progress, Progress::Ask { from: 10 });
+        let page = [
+            row(10, minute(1), 0),
+            row(11, minute(3), 5),
+            TradeRow::Dead { id: 12 },
+        ];
+        assert_eq!(reader.on_page(&page, true), Ok(Progress::Ask { from: 13 }));
+        // A trade whose time steps back still belongs to the chunk; the one a minute later ends it.
+        let page = [
+            row(13, minute(2), 59_999),
+            row(14, minute(4), 0),
+            row(15, minute(2), 0),
+        ];
+        assert_eq!(reader.on_page(&page, true), Ok(Progress::Done));
+        let counts: Vec<(Minute, u64, bool)> = reader
+            .into_minutes()
+            .map(|minute| (minute.minute, minute.trade_count, minute.complete))
+            .collect();
+        assert_eq!(counts, [(minute(2), 1, true), (minute(1), 1, true)]);
+    }
+
+    #[test]
+    fn missing_ids_are_asked_for_twice_before_they_count_as_missing() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(1),
+        };
+        let (mut reader, _) = ChunkReader::new(chunk, Some(10), BucketWidth::ONE);
+        let page = [row(10, minute(1), 0), row(13, minute(1), 5)];
+        assert_eq!(reader.on_page(&page, false), Ok(Progress::Ask { from: 11 }));
+        assert_eq!(reader.on_page(&page[1..], false), Ok(Progress::Done));
+        let filled = reader.into_minutes().next().unwrap();
+        assert_eq!((filled.trade_count, filled.complete), (2, true));
+        assert_eq!(filled.permanent_holes, [IdRange { first: 11, last: 12 }]);
+    }
+
+    #[test]
+    fn a_market_without_trades_since_then_has_empty_minutes() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(3),
+        };
+        let (reader, progress) = ChunkReader::new(chunk, None, BucketWidth::ONE);
+        assert_eq!(progress, Progress::Done);
+        assert!(
+            reader
+                .into_minutes()
+                .all(|minute| minute.complete && minute.trade_count == 0)
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong at the exchange's edge.
+
+use std::time::Duration;
+
+use strategy_core::model::DepthError;
+use strategy_core::num::NumError;
+
+/// Why bytes of the exchange were rejected. Rejected bytes are counted and never stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ParseError {
+    /// Not JSON, or not of the documented shape.
+    #[error("not the documented json")]
+    Json(#[from] serde_json::Error),
+    /// A price or quantity that cannot be one.
+    #[error("not a usable {field}")]
+    Amount {
+        /// `price` or `quantity`.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: NumError,
+    },
+    /// A trade without quantity that is not marked as dead either.
+    #[error("the trade {id} has no quantity")]
+    NoQuantity {
+        /// Aggregate trade id.
+        id: u64,
+    },
+    /// A time outside the years 1970 to 9999, or a trade after the event that reports it.
+    #[error("not a usable trade time: {0}")]
+    Time(i64),
+    /// Another market's trade.
+    #[error("a trade of {0}")]
+    OtherSymbol(String),
+    /// An event this program did not subscribe to.
+    #[error("unknown event {0:?}")]
+    UnknownEvent(String),
+    /// The exchange complained about a message of ours.
+    #[error("the exchange reports error {code}: {message}")]
+    Reported {
+        /// The exchange's code.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
+    /// A book that cannot be true.
+    #[error("not a valid book")]
+    Depth(#[from] DepthError),
+    /// A page longer than what was asked for.
+    #[error("{0} rows where fewer were asked for")]
+    TooManyRows(usize),
+}
+
+/// Why a REST request brought nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RestError {
+    /// No answer, or not a whole one, within the time limit.
+    #[error("{path} did not complete")]
+    Transport {
+        /// Path of the request.
+        path: &'static str,
+        /// The cause.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer was longer than any real one.
+    #[error("{path} answered more than {limit} bytes")]
+    TooLong {
+        /// Path of the request.
+        path: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The exchange refused.
+    #[error("{path} answered status {status}, code {code:?}: {message}")]
+    Rejected {
+        /// Path of the request.
+        path: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// The exchange's code, if its body had one.
+        code: Option<i64>,
+        /// The exchange's words, shortened.
+        message: String,
+        /// How long it asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not what the documents say.
+    #[error("{path} answered something unusable")]
+    Unusable {
+        /// Path of the request.
+        path: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: ParseError,
+    },
+    /// Our own budget or an order of the exchange forbids requests for longer than the caller can wait.
+    #[error("no request may be sent for another {} s", wait.as_secs())]
+    Held {
+        /// Time until one may be sent.
+        wait: Duration,
+    },
+}
+
+impl RestError {
+    /// True if the request was understood and refused for good: repeating it unchanged is useless.
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected {
+                status: 400 | 401 | 404 | 451,
+                ..
+            }
+        )
+    }
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum SocketError {
+    /// The connection could not be made or broke.
+    #[error("the stream connection failed")]
+    Failed(#[source] Box<tokio_tungstenite::tungstenite::Error>),
+    /// The connection took too long.
+    #[error("no stream connection within {} s", .0.as_secs())]
+    ConnectTimeout(Duration),
+    /// The other side closed it.
+    #[error("the exchange closed the stream: code {code:?} {reason}")]
+    Closed {
+        /// Code of the close frame, if there was one.
+        code: Option<u16>,
+        /// Its text.
+        reason: String,
+    },
+}

@@ -1,0 +1,138 @@
+//! Minutes on their way to Redis: a bounded place where a newer version of a minute replaces the older.
+//!
+//! The trade task puts minutes in and never waits; the persisting task takes them out. While Redis is
+//! away, up to [`OUTBOX_MINUTES`] minutes wait here. The oldest beyond that are let go: they are missing in
+//! the window afterwards and are asked for again by id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use strategy_core::model::MinuteFootprint;
+use strategy_core::time::Minute;
+use tokio::sync::Notify;
+
+/// Most minutes that wait: six hours, about 3 MB at 60 levels a minute.
+pub(crate) const OUTBOX_MINUTES: usize = 360;
+
+/// What waits.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Waiting {
+    /// Minutes to be stored.
+    pub(crate) minutes: BTreeMap<Minute, MinuteFootprint>,
+    /// Minutes whose stored version is known to be wrong and must be asked for again.
+    pub(crate) invalid: BTreeSet<Minute>,
+}
+
+impl Waiting {
+    /// True if nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.minutes.is_empty() && self.invalid.is_empty()
+    }
+
+    fn put(&mut self, footprint: MinuteFootprint) {
+        match self.minutes.get(&footprint.minute) {
+            Some(known) if known.complete && !footprint.complete => {}
+            _ => drop(self.minutes.insert(footprint.minute, footprint)),
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+}
+
+impl Outbox {
+    /// Puts a minute in. Returns the oldest one if it had to be let go.
+    pub(crate) fn put(&self, footprint: MinuteFootprint) -> Option<Minute> {
+        let mut waiting = self.lock();
+        waiting.put(footprint);
+        let gone = (waiting.minutes.len() > OUTBOX_MINUTES)
+            .then(|| waiting.minutes.pop_first())
+            .flatten();
+        drop(waiting);
+        self.filled.notify_one();
+        gone.map(|(minute, _)| minute)
+    }
+
+    /// Says that the stored version of a minute is wrong.
+    pub(crate) fn invalidate(&self, minute: Minute) {
+        let mut waiting = self.lock();
+        waiting.invalid.insert(minute);
+        if waiting.invalid.len() > OUTBOX_MINUTES {
+            // The oldest is the least likely to be in the window still.
+            waiting.invalid.pop_first();
+        }
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Waits until something was put in.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the call is dropped.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Takes everything out.
+    pub(crate) fn take(&self) -> Waiting {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// Puts back what could not be stored; what came in meanwhile is newer and stays.
+    pub(crate) fn put_back(&self, older: Waiting) {
+        let mut waiting = self.lock();
+        let newer = std::mem::replace(&mut *waiting, older);
+        for footprint in newer.minutes.into_values() {
+            waiting.put(footprint);
+        }
+        waiting.invalid.extend(newer.invalid);
+        while waiting.minutes.len() > OUTBOX_MINUTES {
+            waiting.minutes.pop_first();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Every change leaves the maps consistent, so a panic elsewhere does not spoil them.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(number: i64, complete: bool) -> MinuteFootprint {
+        MinuteFootprint::empty(Minute::from_number(number).unwrap(), complete)
+    }
+
+    #[test]
+    fn the_newer_version_replaces_the_older_but_never_a_whole_one_by_a_partial_one() {
+        let outbox = Outbox::default();
+        outbox.put(minute(1, false));
+        outbox.put(minute(1, true));
+        outbox.put(minute(1, false));
+        let taken = outbox.take();
+        assert!(taken.minutes.values().all(|minute| minute.complete));
+        outbox.put(minute(2, true));
+        outbox.put_back(taken);
+        assert_eq!(outbox.take().minutes.len(), 2);
+        assert!(outbox.take().is_empty());
+    }
+
+    #[test]
+    fn beyond_the_limit_the_oldest_minute_is_let_go() {
+        let outbox = Outbox::default();
+        let limit = i64::try_from(OUTBOX_MINUTES).unwrap();
+        for number in 0..limit {
+            assert_eq!(outbox.put(minute(number, true)), None);
+        }
+        assert_eq!(
+            outbox.put(minute(limit, true)),
+            Some(Minute::from_number(0).unwrap())
+        );
+    }
+}

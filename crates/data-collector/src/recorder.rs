@@ -1,0 +1,506 @@
+//! What the stream and REST say, to minutes that are published once they are whole. Pure.
+//!
+//! The recorder joins the id chain, the ledger of minutes and the exchange's clock. The task around it
+//! moves bytes: it passes every row on, puts the recorder's questions to REST, and carries its effects out.
+//! A minute that cannot be finished in time is published as incomplete and again when it is whole.
+
+use std::time::Duration;
+
+use strategy_core::model::{AggTrade, MinuteFootprint};
+use strategy_core::num::BucketWidth;
+use strategy_core::time::{ExchangeMs, Minute};
+
+use crate::binance::parse::TradeRow;
+use crate::chain::{IdChain, JUMP_LIMIT, Link, Offer};
+use crate::clock::{ExchangeClock, Uptime};
+use crate::minutes::{MinuteLedger, Placed};
+
+/// How long after the end of a quiet minute the exchange is asked whether there is a newer trade.
+const QUIET_GRACE_MS: i64 = 2_000;
+
+/// How long after its end a minute that is not whole is published as incomplete.
+const OVERDUE_MS: i64 = 3_500;
+
+/// Silence of the trade stream after which REST is asked for the newest id.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long the stream may lack a trade that REST already has.
+const MUTE_AFTER: Duration = Duration::from_secs(5);
+
+/// Trades this shortly after the opening of a stream may have been made before it was listening.
+const STREAM_START_MS: i64 = 2_000;
+
+/// Shortest and longest wait before a question that brought nothing is put again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// How often REST is read for new trades while no stream is open.
+const POLL: Duration = Duration::from_secs(2);
+
+/// More missing trades than this are not read one after the other: the current minute starts anew and the
+/// history is filled newest first.
+pub(crate) const REBASE_IDS: u64 = 50_000;
+
+/// How far a trade's time may be ahead of the exchange's clock.
+const PLAUSIBLE_AHEAD_MS: i64 = 3_600_000;
+
+/// How much later than the newest trade a lower id must be to look like a fresh start of the ids.
+const RESET_AFTER_MS: i64 = 60_000;
+
+/// Most minutes published as incomplete at one step.
+const OVERDUE_AT_ONCE: usize = 240;
+
+/// Something to be done for the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Store this minute, in place of what is known of it.
+    Publish(MinuteFootprint),
+    /// A trade was found that belongs to this minute, which is not kept here any more: it must be asked
+    /// for again as a whole.
+    Invalidate(Minute),
+}
+
+/// Something REST is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The trades from this id on.
+    Page {
+        /// First id.
+        from: u64,
+    },
+    /// The exchange's time and, after that, its newest trade.
+    Newest,
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RecorderCounts {
+    pub(crate) trades: u64,
+    pub(crate) dead_rows: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) gaps: u64,
+    pub(crate) repaired_trades: u64,
+    pub(crate) hole_ids: u64,
+    pub(crate) rejected_rows: u64,
+    pub(crate) amended_minutes: u64,
+    pub(crate) invalidated_minutes: u64,
+    pub(crate) minutes_complete: u64,
+    pub(crate) minutes_incomplete: u64,
+}
+
+/// See the module documentation.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    clock: ExchangeClock,
+    chain: IdChain,
+    ledger: MinuteLedger,
+    counts: RecorderCounts,
+    connected: bool,
+    /// The exchange's time when the present stream was opened.
+    connected_at: ExchangeMs,
+    /// Highest id the stream itself delivered.
+    stream_highest: Option<u64>,
+    last_row: Uptime,
+    /// An id REST has and the stream does not, and since when.
+    unseen: Option<(u64, Uptime)>,
+    /// Minutes before this one were published as incomplete.
+    overdue_until: Minute,
+    page_due: Uptime,
+    newest_due: Uptime,
+    newest_wanted: bool,
+    newest_retry: Duration,
+    retry: Duration,
+    rebase: bool,
+    links: Vec<Link>,
+}
+
+/// Where a recorder begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    /// The exchange's time.
+    pub(crate) time: ExchangeMs,
+    /// First minute all of whose trades have this id or a higher one.
+    pub(crate) first: Minute,
+    /// First id; `None` in a market that has not traded yet.
+    pub(crate) next_id: Option<u64>,
+}
+
+impl Recorder {
+    /// Begins at an anchor. `connected` says whether a stream is open.
+    pub(crate) fn new(
+        anchor: Anchor,
+        width: BucketWidth,
+        max_levels: usize,
+        uptime: Uptime,
+        connected: bool,
+    ) -> Self {
+        let mut clock = ExchangeClock::default();
+        clock.set(anchor.time, uptime);
+        Self {
+            clock,
+            chain: anchor
+                .next_id
+                .map_or_else(IdChain::unstarted, IdChain::starting_at),
+            ledger: MinuteLedger::starting_at(anchor.first, width, max_levels),
+            counts: RecorderCounts::default(),
+            connected,
+            connected_at: anchor.time,
+            stream_highest: None,
+            last_row: uptime,
+            unseen: None,
+            overdue_until: anchor.first,
+            page_due: uptime,
+            newest_due: uptime,
+            newest_wanted: true,
+            newest_retry: RETRY.0,
+            retry: RETRY.0,
+            rebase: false,
+            links: Vec::new(),
+        }
+    }
+
+    /// Begins anew at another anchor, keeping the counters. What was unfinished comes out as incomplete.
+    pub(crate) fn rebase(
+        &mut self,
+        anchor: Anchor,
+        width: BucketWidth,
+        max_levels: usize,
+        uptime: Uptime,
+    ) -> Vec<Effect> {
+        let effects = self.finish();
+        let counts = self.counts;
+        *self = Self {
+            counts,
+            ..Self::new(anchor, width, max_levels, uptime, self.connected)
+        };
+        effects
+    }
+
+    /// True when the chain must begin anew: too much is missing, or the exchange restarted its ids.
+    pub(crate) fn wants_rebase(&self) -> bool {
+        self.rebase
+    }
+
+    /// Counters since the start.
+    pub(crate) fn counts(&self) -> RecorderCounts {
+        self.counts
+    }
+
+    /// First minute that is not finished: older ones are the business of the backfill.
+    pub(crate) fn open_from(&self) -> Minute {
+        self.ledger.open_from()
+    }
+
+    /// Highest id let out through an unbroken chain; `None` before the first.
+    pub(crate) fn last_id(&self) -> Option<u64> {
+        (self.counts.trades + self.counts.dead_rows > 0).then(|| self.chain.next().saturating_sub(1))
+    }
+
+    /// True while a trade is known to exist that was not counted.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.chain.has_gap()
+    }
+
+    /// A stream was opened, or the last one ended.
+    pub(crate) fn on_connection(&mut self, connected: bool, uptime: Uptime) {
+        if connected && !self.connected {
+            // What happened meanwhile is asked for once the stream is open, so that nothing falls between.
+            self.newest_wanted = true;
+            self.newest_due = uptime;
+            self.last_row = uptime;
+            self.connected_at = self.clock.now(uptime).unwrap_or(self.connected_at);
+        }
+        self.connected = connected;
+        self.unseen = None;
+    }
+
+    /// True when the stream lacks trades that REST has had for a while.
+    pub(crate) fn stream_is_mute(&self, uptime: Uptime) -> bool {
+        self.connected
+            && self.unseen.is_some_and(|(id, since)| {
+                self.stream_highest.is_none_or(|highest| highest < id) && uptime > since + MUTE_AFTER
+            })
+    }
+
+    /// Takes one row of the stream.
+    pub(crate) fn on_row(
+        &mut self,
+        row: TradeRow,
+        sent_at: ExchangeMs,
+        uptime: Uptime,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.last_row = uptime;
+        self.stream_highest = self.stream_highest.max(Some(row.id()));
+        if !self.clock.observe(sent_at, uptime) {
+            // A clock error of ours or a false frame: the exchange is asked for its time, and for the row.
+            self.counts.rejected_rows += 1;
+            self.chain.announce(row.id());
+            self.ask_newest(uptime);
+            return;
+        }
+        if let (true, TradeRow::Trade(trade)) = (self.chain.is_unstarted(), row)
+            && let Ok(minute) = Minute::containing(trade.traded_at)
+        {
+            // The first trade of the market, or the first that REST did not know of: its minute may have
+            // begun before it and is asked for again; the ones after it are whole.
+            let sealed = self.ledger.seal_before(minute);
+            self.publish_sealed(sealed, effects);
+            self.ledger.skip_to(minute.next());
+        }
+        let had_gap = self.chain.has_gap();
+        let mut links = std::mem::take(&mut self.links);
+        match self.chain.offer(row, &mut links) {
+            Offer::Next => self.let_out(&mut links, effects),
+            Offer::Duplicate => {
+                self.counts.duplicates += 1;
+                let later = |trade: AggTrade| trade.traded_at > self.ledger.newest() + RESET_AFTER_MS;
+                if matches!(row, TradeRow::Trade(trade) if later(trade)) {
+                    self.ask_newest(uptime);
+                }
+            }
+            Offer::Ahead | Offer::Overflow => {
+                if !had_gap {
+                    self.counts.gaps += 1;
+                    self.page_due = uptime;
+                    self.retry = RETRY.0;
+                }
+            }
+            Offer::Jump => {
+                self.counts.rejected_rows += 1;
+                self.ask_newest(uptime);
+            }
+        }
+        links.clear();
+        self.links = links;
+    }
+
+    /// What REST is to be asked now. After a question the answer must be passed in before the next one.
+    pub(crate) fn question(&self, uptime: Uptime) -> Option<Question> {
+        if self.newest_wanted && uptime >= self.newest_due {
+            return Some(Question::Newest);
+        }
+        let reads = self.chain.has_gap() || (!self.connected && !self.chain.is_unstarted());
+        if reads && uptime >= self.page_due {
+            return Some(Question::Page {
+                from: self.chain.next(),
+            });
+        }
+        let now = self.clock.now(uptime)?;
+        // With a gap the pages settle it.
+        let quiet =
+            !self.chain.has_gap() && now >= self.ledger.open_from().end_ms().saturating_add(QUIET_GRACE_MS);
+        let silent = uptime >= self.last_row.max(self.newest_due) + SILENCE;
+        ((quiet && uptime >= self.newest_due) || silent).then_some(Question::Newest)
+    }
+
+    /// The answer to [`Question::Page`].
+    pub(crate) fn on_page(
+        &mut self,
+        from: u64,
+        rows: &[TradeRow],
+        uptime: Uptime,
+        effects: &mut Vec<Effect>,
+    ) {
+        let limit = self
+            .clock
+            .now(uptime)
+            .map_or(i64::MAX, |now| now.saturating_add(PLAUSIBLE_AHEAD_MS));
+        let absurd = |row: &&TradeRow| matches!(row, TradeRow::Trade(trade) if trade.traded_at > limit);
+        if rows.iter().find(absurd).is_some() {
+            self.counts.rejected_rows += rows.iter().filter(absurd).count() as u64;
+            self.ask_newest(uptime);
+            return self.on_no_answer(Question::Page { from }, uptime);
+        }
+        let mut links = std::mem::take(&mut self.links);
+        let moved = self.chain.offer_page(from, rows, &mut links);
+        let repaired = links
+            .iter()
+            .filter(|link| matches!(link, Link::Row(TradeRow::Trade(_))))
+            .count();
+        self.counts.repaired_trades += repaired as u64;
+        self.let_out(&mut links, effects);
+        links.clear();
+        self.links = links;
+        if moved {
+            self.retry = RETRY.0;
+            // While no stream is open and all is read, the next look can wait.
+            self.page_due = if self.chain.has_gap() {
+                uptime
+            } else {
+                uptime + POLL
+            };
+        } else if self.chain.has_gap() {
+            self.wait_before_page(uptime);
+        } else {
+            self.page_due = uptime + POLL;
+        }
+    }
+
+    /// The answer to [`Question::Newest`]: the exchange's time, and its newest id and trade time.
+    pub(crate) fn on_newest(
+        &mut self,
+        time: ExchangeMs,
+        newest: Option<(u64, ExchangeMs)>,
+        uptime: Uptime,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.clock.set(time, uptime);
+        self.newest_wanted = false;
+        self.wait_before_newest(uptime);
+        let Some((id, traded_at)) = newest else {
+            if self.chain.is_unstarted() {
+                self.seal_quiet(time, effects);
+            }
+            return;
+        };
+        if self.chain.is_unstarted() {
+            // The market has started to trade: the first trade is found by a new beginning.
+            self.rebase = true;
+            return;
+        }
+        let next = self.chain.next();
+        if id >= next.saturating_add(REBASE_IDS.min(JUMP_LIMIT)) {
+            self.rebase = true;
+        } else if id >= next {
+            if !self.chain.has_gap() {
+                self.page_due = uptime;
+                self.counts.gaps += u64::from(self.connected);
+            }
+            self.chain.announce(id);
+            // Only a trade made while the stream was open is one that it should have delivered.
+            let expected = self.connected && traded_at > self.connected_at + STREAM_START_MS;
+            if expected
+                && self
+                    .unseen
+                    .is_none_or(|(unseen, _)| self.stream_highest >= Some(unseen))
+            {
+                self.unseen = Some((id, uptime));
+            }
+        } else if id + 1 == next {
+            self.newest_retry = RETRY.0;
+            self.seal_quiet(time, effects);
+        } else if traded_at > self.ledger.newest() + RESET_AFTER_MS {
+            // Lower ids, later trades: the exchange restarted its ids.
+            self.rebase = true;
+        }
+        // Otherwise REST is behind the stream; a later look will settle it.
+    }
+
+    /// A question brought no usable answer; it is put again later.
+    pub(crate) fn on_no_answer(&mut self, question: Question, uptime: Uptime) {
+        match question {
+            Question::Page { .. } => self.wait_before_page(uptime),
+            Question::Newest => self.wait_before_newest(uptime),
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn on_tick(&mut self, uptime: Uptime, effects: &mut Vec<Effect>) {
+        let Some(now) = self.clock.now(uptime) else { return };
+        let sealed = self.ledger.seal_passed(now);
+        self.publish_sealed(sealed, effects);
+        self.overdue_until = self.overdue_until.max(self.ledger.open_from());
+        let overdue = Minute::containing(now.saturating_sub(OVERDUE_MS)).unwrap_or(self.overdue_until);
+        for _ in 0..OVERDUE_AT_ONCE {
+            if self.overdue_until >= overdue {
+                break;
+            }
+            effects.push(Effect::Publish(self.provisional(self.overdue_until)));
+            self.counts.minutes_incomplete += 1;
+            self.overdue_until = self.overdue_until.next();
+        }
+    }
+
+    /// What is known of the unfinished minutes, for the moment the program stops.
+    pub(crate) fn finish(&self) -> Vec<Effect> {
+        self.ledger
+            .unfinished()
+            .into_iter()
+            .map(|minute| Effect::Publish(self.provisional(minute)))
+            .collect()
+    }
+
+    fn provisional(&self, minute: Minute) -> MinuteFootprint {
+        let waiting = self.chain.waiting().filter_map(|row| match row {
+            TradeRow::Trade(trade) => Some(trade),
+            TradeRow::Dead { .. } => None,
+        });
+        self.ledger.provisional(minute, waiting)
+    }
+
+    fn let_out(&mut self, links: &mut Vec<Link>, effects: &mut Vec<Effect>) {
+        let mut amended: Option<Minute> = None;
+        for link in links.drain(..) {
+            let trade = match link {
+                Link::Hole(hole) => {
+                    self.counts.hole_ids += hole.count();
+                    self.ledger.note_hole(hole);
+                    continue;
+                }
+                Link::Row(TradeRow::Dead { .. }) => {
+                    self.counts.dead_rows += 1;
+                    continue;
+                }
+                Link::Row(TradeRow::Trade(trade)) => trade,
+            };
+            self.counts.trades += 1;
+            // The parser admits only times that have a minute.
+            let Ok(minute) = Minute::containing(trade.traded_at) else {
+                continue;
+            };
+            match self.ledger.add(&trade, minute) {
+                Ok(Placed::Open) => {}
+                Ok(Placed::Amended(minute)) => {
+                    if let Some(other) = amended.replace(minute).filter(|other| *other != minute) {
+                        effects.push(Effect::Publish(self.ledger.published(other)));
+                    }
+                    self.counts.amended_minutes += 1;
+                }
+                Ok(Placed::TooOld(minute)) => {
+                    self.counts.invalidated_minutes += 1;
+                    effects.push(Effect::Invalidate(minute));
+                }
+                Err(error) => {
+                    // Absurd amounts only. The minute cannot be whole without this trade.
+                    self.counts.rejected_rows += 1;
+                    tracing::error!(
+                        trade.id = trade.id,
+                        error = &error as &dyn std::error::Error,
+                        "a trade could not be counted"
+                    );
+                    effects.push(Effect::Invalidate(minute));
+                }
+            }
+        }
+        if let Some(minute) = amended {
+            effects.push(Effect::Publish(self.ledger.published(minute)));
+        }
+    }
+
+    /// The exchange has no trade that was not let out, as of its time `time`.
+    fn seal_quiet(&mut self, time: ExchangeMs, effects: &mut Vec<Effect>) {
+        let end = Minute::containing(time.saturating_sub(QUIET_GRACE_MS));
+        let sealed = end.map(|end| self.ledger.seal_before(end)).unwrap_or_default();
+        self.publish_sealed(sealed, effects);
+    }
+
+    fn publish_sealed(&mut self, sealed: Vec<MinuteFootprint>, effects: &mut Vec<Effect>) {
+        self.counts.minutes_complete += sealed.len() as u64;
+        effects.extend(sealed.into_iter().map(Effect::Publish));
+    }
+
+    fn ask_newest(&mut self, uptime: Uptime) {
+        self.newest_wanted = true;
+        self.newest_due = self.newest_due.max(uptime);
+    }
+
+    fn wait_before_newest(&mut self, uptime: Uptime) {
+        self.newest_due = uptime + self.newest_retry;
+        self.newest_retry = (self.newest_retry * 2).min(RETRY.1);
+    }
+
+    fn wait_before_page(&mut self, uptime: Uptime) {
+        self.page_due = uptime + self.retry;
+        self.retry = (self.retry * 2).min(RETRY.1);
+    }
+}

@@ -1,0 +1,128 @@
+//! What the tasks share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use strategy_core::num::BucketWidth;
+use strategy_core::store::{LeaseToken, StoreOptions, WindowImage};
+use strategy_core::symbol::Symbol;
+use strategy_core::time::{Clock, Minute};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::binance::rest::RestClient;
+use crate::clock::Uptime;
+use crate::health::Health;
+use crate::outbox::Outbox;
+
+/// Settings the tasks need.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) symbol: Symbol,
+    pub(crate) store: StoreOptions,
+    pub(crate) storage_dir: std::path::PathBuf,
+    pub(crate) stream_url: String,
+    pub(crate) depth_limit: u16,
+    pub(crate) depth_interval: Duration,
+    pub(crate) depth_window: usize,
+    pub(crate) window_minutes: usize,
+    pub(crate) bucket_width: BucketWidth,
+    pub(crate) max_levels: usize,
+    pub(crate) backfill_minutes: u32,
+}
+
+/// What the tasks share. Each task writes its own part only.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rest: RestClient,
+    pub(crate) health: Health,
+    pub(crate) outbox: Outbox,
+    pub(crate) token: LeaseToken,
+    /// The window as the persisting task knows it; `None` until it was loaded for the first time.
+    pub(crate) window: watch::Sender<Option<Arc<WindowImage>>>,
+    /// True from the moment the lease was taken for the first time.
+    pub(crate) owned: watch::Sender<bool>,
+    /// Asked to stop.
+    pub(crate) stop: CancellationToken,
+    /// No more minutes will be put into the outbox.
+    pub(crate) intake_done: CancellationToken,
+    /// Everything that could be saved is saved.
+    pub(crate) saved: CancellationToken,
+    started: Instant,
+    open_from: AtomicI64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        rest: RestClient,
+        token: LeaseToken,
+        stop: CancellationToken,
+        started: Instant,
+    ) -> Self {
+        Self {
+            settings,
+            clock,
+            rest,
+            health: Health::default(),
+            outbox: Outbox::default(),
+            token,
+            window: watch::Sender::new(None),
+            owned: watch::Sender::new(false),
+            stop,
+            intake_done: CancellationToken::new(),
+            saved: CancellationToken::new(),
+            started,
+            open_from: AtomicI64::new(-1),
+        }
+    }
+
+    /// Time since the start, by a clock that never jumps.
+    pub(crate) fn uptime(&self) -> Uptime {
+        self.started.elapsed()
+    }
+
+    /// First minute that the trade task still has in hand; older ones are the business of the backfill.
+    pub(crate) fn open_from(&self) -> Option<Minute> {
+        Minute::from_number(self.open_from.load(Ordering::Acquire)).ok()
+    }
+
+    /// Says which minute is the first the trade task has in hand.
+    pub(crate) fn set_open_from(&self, minute: Minute) {
+        self.open_from.store(minute.number(), Ordering::Release);
+    }
+
+    /// Waits until the window was loaded; `None` when the program stops before.
+    pub(crate) async fn loaded_window(&self) -> Option<Arc<WindowImage>> {
+        let mut window = self.window.subscribe();
+        let loaded = self
+            .stop
+            .run_until_cancelled(window.wait_for(Option::is_some))
+            .await?;
+        // The sender lives as long as `self`.
+        loaded.ok().and_then(|image| image.clone())
+    }
+
+    /// Waits until the keys are ours; false when the program stops before.
+    pub(crate) async fn owned(&self) -> bool {
+        let mut owned = self.owned.subscribe();
+        let waited = self
+            .stop
+            .run_until_cancelled(owned.wait_for(|owned| *owned))
+            .await;
+        matches!(waited, Some(Ok(_)))
+    }
+
+    /// Waits for a while; false when the program stops meanwhile.
+    pub(crate) async fn pause(&self, wait: Duration) -> bool {
+        self.stop
+            .run_until_cancelled(tokio::time::sleep(wait))
+            .await
+            .is_some()
+    }
+}

@@ -1,0 +1,189 @@
+//! Fills the window from the exchange's history, newest minutes first.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::backoff::Backoff;
+use strategy_core::store::Backfill;
+use strategy_core::time::Minute;
+use tokio::time::timeout;
+
+use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, missing_minutes, next_chunk};
+use crate::binance::budget::Urgency;
+use crate::binance::error::{ParseError, RestError};
+use crate::binance::rest::PAGE_ROWS;
+use crate::clock::Uptime;
+use crate::shared::Shared;
+
+/// First and longest wait after a failed request.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How often the window is looked at while nothing is missing, and before it is known.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
+
+/// Longest wait for a filled chunk to be in the window before it is asked for again.
+const STORED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often progress is logged.
+const LOG_EVERY: Duration = Duration::from_secs(15);
+
+/// Chunks with more trades than this are followed by shorter ones.
+const MANY_TRADES: u64 = 20_000;
+
+/// Runs until the program stops.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), Infallible> {
+    let mut task = BackfillTask {
+        length: CHUNK_MINUTES.0,
+        done: 0,
+        total: 0,
+        logged: None,
+        started: None,
+        shared,
+    };
+    let stop = task.shared.stop.clone();
+    stop.run_until_cancelled(task.work()).await;
+    Ok(())
+}
+
+struct BackfillTask {
+    shared: Arc<Shared>,
+    length: i64,
+    done: u64,
+    total: u64,
+    logged: Option<Uptime>,
+    started: Option<Uptime>,
+}
+
+impl BackfillTask {
+    /// # Cancel safety
+    /// A chunk that is not whole is dropped and asked for again at the next start.
+    async fn work(&mut self) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            let Some(chunk) = self.due() else {
+                let known = self.shared.open_from().is_some();
+                tokio::time::sleep(if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 }).await;
+                continue;
+            };
+            match self.fill(chunk).await {
+                Ok(()) => backoff.reset(),
+                Err(error) => {
+                    let wait = backoff.next_delay(rand::random());
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                        "history does not come"
+                    );
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// The next chunk, if any is missing and Redis takes what is found.
+    fn due(&mut self) -> Option<Chunk> {
+        let open_from = self.shared.open_from()?;
+        let window = self.shared.window.borrow().clone()?;
+        let settings = &self.shared.settings;
+        let reach = i64::from(settings.backfill_minutes)
+            .min(i64::try_from(settings.window_minutes).unwrap_or(i64::MAX));
+        if reach == 0 {
+            return None;
+        }
+        // The newest element may be younger than `open_from` by a minute; the window must not overflow.
+        let newest = window.newest().unwrap_or(open_from).max(open_from);
+        let horizon = newest.offset(1 - reach);
+        let missing = missing_minutes(&window, horizon, open_from);
+        self.report(missing);
+        next_chunk(&window, horizon, open_from, self.length)
+    }
+
+    async fn fill(&mut self, chunk: Chunk) -> Result<(), RestError> {
+        let rest = &self.shared.rest;
+        let first = rest
+            .first_trade_since(chunk.first.start_ms(), Urgency::History)
+            .await?;
+        let width = self.shared.settings.bucket_width;
+        let (mut reader, mut progress) = ChunkReader::new(chunk, first.map(|row| row.id()), width);
+        while let Progress::Ask { from } = progress {
+            let rows = rest.trades_from(from, Urgency::History).await?;
+            progress =
+                reader
+                    .on_page(&rows, rows.len() == PAGE_ROWS)
+                    .map_err(|source| RestError::Unusable {
+                        path: "/api/v3/aggTrades",
+                        source: ParseError::Amount {
+                            field: "quantity",
+                            source,
+                        },
+                    })?;
+        }
+        self.length = if reader.trades() > MANY_TRADES {
+            self.length / 2
+        } else {
+            self.length * 2
+        }
+        .clamp(CHUNK_MINUTES.0, CHUNK_MINUTES.1);
+        for mut footprint in reader.into_minutes() {
+            if footprint.limit_levels(self.shared.settings.max_levels).is_err() {
+                tracing::warn!(minute = %footprint.minute, "the levels of a minute could not be limited");
+            }
+            // A minute that is let go here is still missing in the window and is asked for again.
+            let _let_go = self.shared.outbox.put(footprint);
+        }
+        self.stored(chunk).await;
+        Ok(())
+    }
+
+    /// Waits until the window has the chunk. If Redis is away that long, it is asked for again.
+    async fn stored(&self, chunk: Chunk) {
+        let mut window = self.shared.window.subscribe();
+        let has = |minute: Minute, window: &Option<Arc<strategy_core::store::WindowImage>>| {
+            window.as_ref().is_some_and(|window| {
+                window.state(minute).is_some_and(|state| state.complete)
+                    || window.oldest().is_some_and(|oldest| {
+                        minute < oldest && window.len() >= self.shared.settings.window_minutes
+                    })
+            })
+        };
+        let stored = window.wait_for(|window| has(chunk.first, window) && has(chunk.last, window));
+        if timeout(STORED_WITHIN, stored).await.is_err() {
+            tracing::debug!("a chunk of history was not stored in time");
+        }
+    }
+
+    fn report(&mut self, missing: u64) {
+        let uptime = self.shared.uptime();
+        if missing == 0 {
+            if self.started.take().is_some() {
+                self.done = self.total;
+                tracing::info!(minutes = self.total, "the window is whole");
+            }
+        } else {
+            let started = *self.started.get_or_insert(uptime);
+            self.total = self.total.max(self.done + missing);
+            self.done = self.total - missing;
+            if self.logged.is_none_or(|logged| uptime >= logged + LOG_EVERY) {
+                self.logged = Some(uptime);
+                let spent = uptime.saturating_sub(started).as_secs_f64();
+                let left = if self.done > 0 {
+                    spent / self.done as f64 * missing as f64
+                } else {
+                    0.0
+                };
+                tracing::info!(
+                    done_minutes = self.done,
+                    total_minutes = self.total,
+                    seconds_left = left.round(),
+                    "filling the window from the exchange's history"
+                );
+            }
+        }
+        let backfill = Backfill {
+            done_minutes: self.done,
+            total_minutes: self.total,
+        };
+        self.shared.health.update(|state| state.backfill = backfill);
+    }
+}

@@ -1,0 +1,193 @@
+//! The order book: one snapshot at the start and then one every interval.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::store::{DepthPush, Store, encode_depth};
+use tokio::time::{Instant, timeout};
+
+use crate::binance::error::RestError;
+use crate::error::CollectorError;
+use crate::health::Part;
+use crate::shared::Shared;
+
+/// First and longest wait before a failed request is repeated within the same interval.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Longest time for storing what is waiting when the program stops.
+const LAST_STORE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// A book on its way to Redis.
+struct Waiting {
+    last_update_id: u64,
+    document: String,
+}
+
+/// Runs until the program stops.
+///
+/// # Errors
+/// [`CollectorError::Store`] when the settings of Redis cannot be used.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
+    let mut task = DepthTask {
+        store: Store::new(&shared.settings.store).map_err(CollectorError::Store)?,
+        waiting: VecDeque::new(),
+        newest_id: None,
+        shared: Arc::clone(&shared),
+    };
+    if shared.owned().await {
+        match shared.stop.run_until_cancelled(task.work()).await {
+            Some(never) => match never {},
+            None => task.last_store().await,
+        }
+    }
+    Ok(())
+}
+
+struct DepthTask {
+    shared: Arc<Shared>,
+    store: Store,
+    /// Books that Redis did not take yet, oldest first, at most the window.
+    waiting: VecDeque<Waiting>,
+    newest_id: Option<u64>,
+}
+
+impl DepthTask {
+    /// # Cancel safety
+    /// A book that was fetched is in `waiting` until Redis has it; storing it twice does no harm.
+    async fn work(&mut self) -> Infallible {
+        let interval = self.shared.settings.depth_interval;
+        let mut due = Instant::now();
+        loop {
+            let deadline = due + interval;
+            let mut backoff = strategy_core::backoff::Backoff::new(RETRY.0, RETRY.1);
+            while !self.fetch().await {
+                let wait = backoff.next_delay(rand::random());
+                if Instant::now() + wait >= deadline {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+            }
+            // While Redis is away the books wait here and are tried again until the next one is due.
+            while !self.store_waiting().await && Instant::now() + RETRY.0 < deadline {
+                tokio::time::sleep(RETRY.0).await;
+            }
+            // Counted from the start, so that the interval does not drift; what was missed is not made up.
+            due = deadline;
+            while due + interval <= Instant::now() {
+                due += interval;
+            }
+            tokio::time::sleep_until(due).await;
+        }
+    }
+
+    /// Fetches one book. False if it should be tried again.
+    async fn fetch(&mut self) -> bool {
+        let settings = &self.shared.settings;
+        let snapshot = match self.shared.rest.depth(settings.depth_limit).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                if matches!(error, RestError::Unusable { .. }) {
+                    self.shared.health.count("depth_rejected");
+                }
+                let chain = strategy_core::telemetry::error_chain(&error);
+                if self.shared.health.degrade(Part::Depth, format!("depth: {chain}")) {
+                    tracing::warn!(error = chain, "no order book");
+                }
+                return error.is_permanent();
+            }
+        };
+        let id = snapshot.last_update_id();
+        if let Some(newest) = self.newest_id.filter(|newest| id < *newest) {
+            self.reject_older(id, newest);
+            return false;
+        }
+        match encode_depth(&snapshot) {
+            Ok(document) => {
+                self.newest_id = Some(id);
+                self.waiting.push_back(Waiting {
+                    last_update_id: id,
+                    document,
+                });
+                while self.waiting.len() > settings.depth_window {
+                    self.waiting.pop_front();
+                }
+                tracing::debug!(
+                    depth.update_id = id,
+                    depth.levels = snapshot.bids().len() + snapshot.asks().len(),
+                    "order book fetched"
+                );
+                true
+            }
+            Err(error) => {
+                self.shared.health.count("depth_rejected");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an order book could not be written as json"
+                );
+                false
+            }
+        }
+    }
+
+    fn reject_older(&self, id: u64, newest: u64) {
+        self.shared.health.count("depth_rejected");
+        let reason = format!("depth: the exchange answers an older book (update {id} after {newest})");
+        if self.shared.health.degrade(Part::Depth, reason) {
+            tracing::warn!(
+                depth.update_id = id,
+                newest,
+                "an order book older than the last one was rejected"
+            );
+        }
+    }
+
+    /// Stores what is waiting, oldest first. False if Redis does not take it.
+    async fn store_waiting(&mut self) -> bool {
+        let settings = &self.shared.settings;
+        while let Some(book) = self.waiting.front() {
+            let (symbol, window) = (settings.symbol.as_str(), settings.depth_window);
+            let pushed = self
+                .store
+                .push_depth(
+                    &self.shared.token,
+                    symbol,
+                    book.last_update_id,
+                    &book.document,
+                    window,
+                )
+                .await;
+            match pushed {
+                Ok(DepthPush::Stored { count }) => {
+                    self.shared.health.count("depth_snapshots");
+                    self.shared.health.update(|state| state.depth_count = count);
+                    if self.shared.health.recover(Part::Depth) {
+                        tracing::info!("order books are stored again");
+                    }
+                }
+                Ok(DepthPush::OlderThan { newest }) => self.reject_older(book.last_update_id, newest),
+                Err(error) => {
+                    if self.shared.health.degrade(Part::Depth, format!("depth: {error}")) {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "order books wait for redis"
+                        );
+                    }
+                    return false;
+                }
+            }
+            self.waiting.pop_front();
+        }
+        true
+    }
+
+    async fn last_store(&mut self) {
+        if !self.waiting.is_empty() && timeout(LAST_STORE_LIMIT, self.store_waiting()).await != Ok(true) {
+            tracing::warn!(
+                books = self.waiting.len(),
+                "order books could not be stored before the end"
+            );
+        }
+    }
+}

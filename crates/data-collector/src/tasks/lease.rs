@@ -1,0 +1,84 @@
+//! The lease on the keys: waits for it as a standby, renews it as the owner, gives it back at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::backoff::Backoff;
+use strategy_core::lifecycle;
+use strategy_core::store::{LEASE_PERIOD, LeaseState, Store};
+use tokio::time::timeout;
+
+use crate::error::CollectorError;
+use crate::health::Part;
+use crate::shared::Shared;
+
+/// First and longest wait before Redis is asked again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), LEASE_PERIOD);
+
+/// Longest time for giving the lease back; a standby waits for its expiry where this fails.
+const RELEASE_LIMIT: Duration = Duration::from_millis(300);
+
+/// Runs until the program stops.
+///
+/// # Errors
+/// [`CollectorError::LeaseLost`] when another collector took over.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
+    let mut store = Store::new(&shared.settings.store).map_err(CollectorError::Store)?;
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let mut owner = false;
+    let mut standby_said = false;
+    while !shared.stop.is_cancelled() {
+        let Some(outcome) = shared
+            .stop
+            .run_until_cancelled(store.acquire_lease(&shared.token))
+            .await
+        else {
+            break;
+        };
+        let wait = match outcome {
+            Ok(LeaseState::Held) => {
+                backoff.reset();
+                if shared.health.recover(Part::Redis) {
+                    tracing::info!("redis answers again");
+                }
+                if !owner {
+                    owner = true;
+                    lifecycle::notify_status("recording");
+                    tracing::info!(owner = shared.token.as_str(), "this collector owns the keys");
+                    shared.owned.send_replace(true);
+                }
+                LEASE_PERIOD
+            }
+            Ok(LeaseState::HeldBy(holder)) if owner => return Err(CollectorError::LeaseLost { holder }),
+            Ok(LeaseState::HeldBy(holder)) => {
+                if !standby_said {
+                    standby_said = true;
+                    lifecycle::notify_status(&format!("standby: {holder} owns the keys"));
+                    tracing::info!(holder, "another collector owns the keys: waiting as its standby");
+                }
+                LEASE_PERIOD
+            }
+            Err(error) => {
+                if shared.health.degrade(Part::Redis, format!("redis: {error}")) {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "redis is not there: waiting for it"
+                    );
+                }
+                backoff.next_delay(rand::random())
+            }
+        };
+        if !shared.pause(wait).await {
+            break;
+        }
+    }
+    // The last writes need the lease.
+    shared.saved.cancelled().await;
+    if owner && let Ok(Err(error)) = timeout(RELEASE_LIMIT, store.release_lease(&shared.token)).await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "the lease was left to expire"
+        );
+    }
+    Ok(())
+}

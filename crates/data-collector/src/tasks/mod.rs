@@ -1,0 +1,10 @@
+//! The tasks of the collector. They move data and wait; what is decided is decided elsewhere.
+
+pub(crate) mod anchor;
+pub(crate) mod backfill;
+pub(crate) mod depth;
+pub(crate) mod lease;
+pub(crate) mod market;
+pub(crate) mod persist;
+pub(crate) mod status;
+pub(crate) mod trades;

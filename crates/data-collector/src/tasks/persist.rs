@@ -1,0 +1,469 @@
+//! Minutes from the outbox into the window, and from the window into files.
+//!
+//! What cannot be stored goes back and is tried again. When the program stops while Redis is away, the
+//! waiting minutes are written to `storage/unsaved/` and stored at the next start.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::archive::{Archive, ArchiveError, Filed};
+use strategy_core::backoff::Backoff;
+use strategy_core::lifecycle;
+use strategy_core::model::MinuteFootprint;
+use strategy_core::store::{
+    Store, StoreError, WindowChange, WindowContent, WindowImage, WindowPlan, decode_minute,
+};
+use strategy_core::time::Minute;
+use tokio::time::timeout;
+
+use crate::error::CollectorError;
+use crate::health::Part;
+use crate::outbox::Waiting;
+use crate::shared::Shared;
+
+/// Directory below `storage/` for minutes that could not be stored before the program stopped.
+const UNSAVED: &str = "unsaved";
+
+/// Minutes read from the old end of the window at a time.
+const LEAVING_SLICE: usize = 60;
+
+/// Last stored minutes that are kept, to be stored again if Redis forgot them.
+const RECENT: usize = 5;
+
+/// First and longest wait before a failed write is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// How often storage that could not be written is tried again.
+const STORAGE_RETRY: Duration = Duration::from_secs(10);
+
+/// Longest time for storing what is waiting when the program stops.
+const LAST_FLUSH_LIMIT: Duration = Duration::from_millis(1500);
+
+/// Longest time the trade task may take to hand over its unfinished minutes.
+const INTAKE_LIMIT: Duration = Duration::from_millis(500);
+
+/// While storage cannot be written the window may grow to this many times its size.
+const OVERFULL: usize = 4;
+
+/// Runs until the program stops and everything is saved.
+///
+/// # Errors
+/// [`CollectorError::OtherSymbol`] when the keys belong to another market, [`CollectorError::Archive`]
+/// when at the end neither Redis nor storage takes what is waiting.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
+    let _saved = shared.saved.clone().drop_guard();
+    let settings = &shared.settings;
+    let mut task = PersistTask {
+        store: Store::new(&settings.store).map_err(CollectorError::Store)?,
+        archive: Archive::new(&settings.storage_dir, settings.symbol.clone()),
+        unsaved: Archive::new(&settings.storage_dir.join(UNSAVED), settings.symbol.clone()),
+        image: None,
+        recent: VecDeque::new(),
+        connections: 0,
+        storage_due: Duration::ZERO,
+        has_unsaved: false,
+        shared: Arc::clone(&shared),
+    };
+    if !shared.owned().await {
+        return Ok(());
+    }
+    task.recall_unsaved().await?;
+    task.work().await?;
+    task.last_flush().await
+}
+
+/// Why a flush did not come to its end.
+#[derive(Debug)]
+enum Interruption {
+    /// It may be tried again.
+    Store(StoreError),
+    /// The program cannot go on.
+    Fatal(CollectorError),
+}
+
+impl From<StoreError> for Interruption {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+struct PersistTask {
+    shared: Arc<Shared>,
+    store: Store,
+    archive: Archive,
+    unsaved: Archive,
+    image: Option<WindowImage>,
+    recent: VecDeque<MinuteFootprint>,
+    /// Connections of the store when the image was last loaded.
+    connections: u64,
+    /// When storage is tried again after a failure; zero while it works.
+    storage_due: Duration,
+    has_unsaved: bool,
+}
+
+impl PersistTask {
+    async fn work(&mut self) -> Result<(), CollectorError> {
+        let shared = Arc::clone(&self.shared);
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        while !shared.stop.is_cancelled() {
+            // Not raced against the stop: a write that has begun is brought to its end, within its timeout.
+            let wait = match self.flush().await {
+                Ok(()) => {
+                    backoff.reset();
+                    if std::mem::take(&mut self.has_unsaved) {
+                        self.forget_unsaved().await;
+                    }
+                    self.next_look()
+                }
+                Err(Interruption::Fatal(error)) => return Err(error),
+                Err(Interruption::Store(StoreError::WindowChanged)) => {
+                    tracing::warn!("the window in redis is not what was written last: loading it again");
+                    self.image = None;
+                    backoff.next_delay(rand::random())
+                }
+                Err(Interruption::Store(error)) => {
+                    self.note_failure(&error);
+                    backoff.next_delay(rand::random())
+                }
+            };
+            let failed = backoff.attempts() > 0;
+            tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => {}
+                // After a failure only time helps, whatever else comes in.
+                () = shared.outbox.filled(), if !failed => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn next_look(&self) -> Duration {
+        if self.storage_due > Duration::ZERO {
+            STORAGE_RETRY
+        } else {
+            Duration::from_secs(30)
+        }
+    }
+
+    /// Stores what is waiting. On an error it waits again.
+    async fn flush(&mut self) -> Result<(), Interruption> {
+        if self.image.is_none() || self.store.connections() != self.connections {
+            self.load().await?;
+        }
+        let waiting = self.shared.outbox.take();
+        let storage_due = self.storage_due > Duration::ZERO && self.shared.uptime() >= self.storage_due;
+        if waiting.is_empty() && !storage_due {
+            return Ok(());
+        }
+        let outcome = self.store_waiting(&waiting).await;
+        if outcome.is_err() {
+            self.shared.outbox.put_back(waiting);
+        }
+        Ok(outcome?)
+    }
+
+    /// Reads the window. Minutes that were stored and are not there any more are put into the outbox.
+    async fn load(&mut self) -> Result<(), Interruption> {
+        let settings = &self.shared.settings;
+        let content = self.store.load_window(&settings.symbol).await?;
+        let image = match content {
+            WindowContent::Whole(image) => image,
+            WindowContent::OtherSymbol(found) => {
+                let wanted = settings.symbol.clone();
+                return Err(Interruption::Fatal(CollectorError::OtherSymbol { found, wanted }));
+            }
+            WindowContent::Irregular => {
+                let aside = self
+                    .store
+                    .repair_window(&self.shared.token, &settings.symbol, settings.window_minutes)
+                    .await?;
+                tracing::warn!(
+                    redis.items = aside,
+                    "the window held something else than whole minutes: rebuilt"
+                );
+                return Err(StoreError::WindowChanged.into());
+            }
+        };
+        for recent in self.recent.drain(..) {
+            if image.state(recent.minute).is_none_or(|state| !state.complete) {
+                tracing::warn!(minute = %recent.minute, "redis has forgotten a minute: storing it again");
+                let _let_go = self.shared.outbox.put(recent);
+            }
+        }
+        self.connections = self.store.connections();
+        self.adopt(image);
+        if self.shared.health.recover(Part::Redis) {
+            tracing::info!("redis answers again");
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, image: WindowImage) {
+        self.shared.health.update(|state| {
+            state.window_count = image.len() as u64;
+            state.incomplete_minutes = image.incomplete().count() as u64;
+        });
+        let first = self.image.is_none() && self.shared.window.borrow().is_none();
+        self.shared.window.send_replace(Some(Arc::new(image.clone())));
+        self.image = Some(image);
+        if first {
+            lifecycle::notify_ready();
+        }
+    }
+
+    async fn store_waiting(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+        let image = self.image.clone().unwrap_or_default();
+        let size = self.shared.settings.window_minutes;
+        let mut batch = waiting.minutes.clone();
+        let mut spoiled = Vec::new();
+        for minute in waiting
+            .invalid
+            .iter()
+            .filter(|minute| !waiting.minutes.contains_key(minute))
+        {
+            match (image.state(*minute), image.newest(), image.oldest()) {
+                (Some(state), Some(newest), _) if state.complete => {
+                    spoiled.push(usize::try_from(newest.since(*minute)).unwrap_or(usize::MAX));
+                }
+                (None, _, Some(oldest)) if *minute < oldest => {}
+                (None, ..) => drop(batch.insert(*minute, MinuteFootprint::empty(*minute, false))),
+                (Some(_), ..) => {}
+            }
+        }
+        let mut plan = image.plan(batch.clone(), size);
+        self.mark_incomplete(&mut plan, &spoiled).await?;
+        if !self.archive_leaving(&image, &plan).await? {
+            plan = image.plan(batch, size * OVERFULL);
+            self.mark_incomplete(&mut plan, &spoiled).await?;
+            if plan.leaving > 0 {
+                // Neither storage nor the window takes more: what is waiting waits on, within its bound.
+                return Err(StoreError::WindowChanged);
+            }
+        }
+        if !plan.is_empty() {
+            let symbol = &self.shared.settings.symbol;
+            let token = &self.shared.token;
+            self.store
+                .apply_window(token, symbol, &image, plan.leaving, &plan.changes)
+                .await?;
+            for change in plan.changes {
+                let (WindowChange::Prepend(footprint)
+                | WindowChange::Append(footprint)
+                | WindowChange::Replace(_, footprint)) = change;
+                if footprint.complete
+                    && footprint.minute
+                        >= plan
+                            .after
+                            .newest()
+                            .map_or(footprint.minute, |newest| newest.offset(-3))
+                {
+                    self.recent.push_back(footprint);
+                }
+            }
+            while self.recent.len() > RECENT {
+                self.recent.pop_front();
+            }
+            self.adopt(plan.after);
+        }
+        Ok(())
+    }
+
+    /// Adds to a plan that these elements (by index) turn out to lack trades.
+    async fn mark_incomplete(&mut self, plan: &mut WindowPlan, indices: &[usize]) -> Result<(), StoreError> {
+        for index in indices {
+            let element = self.store.recent_minutes(*index, 1).await?.pop();
+            if let Some(Ok((_, mut footprint))) = element {
+                footprint.complete = false;
+                plan.spoil(*index, footprint);
+            }
+        }
+        Ok(())
+    }
+
+    /// Files the minutes that leave the window with `plan`. False if storage cannot be written.
+    async fn archive_leaving(&mut self, image: &WindowImage, plan: &WindowPlan) -> Result<bool, StoreError> {
+        let mut leaving = plan
+            .too_old
+            .iter()
+            .filter(|minute| minute.complete)
+            .cloned()
+            .collect::<Vec<_>>();
+        let replaced: BTreeMap<Minute, &MinuteFootprint> = plan
+            .changes
+            .iter()
+            .filter_map(|change| {
+                if let WindowChange::Replace(_, footprint) = change {
+                    Some(footprint)
+                } else {
+                    None
+                }
+            })
+            .map(|footprint| (footprint.minute, footprint))
+            .collect();
+        let mut read = 0;
+        loop {
+            let count = (plan.leaving - read).min(LEAVING_SLICE);
+            if count > 0 {
+                for document in self.store.oldest_minutes(read, count).await? {
+                    let (_, footprint) = decode_minute(&document).map_err(|_| StoreError::WindowChanged)?;
+                    if image.state(footprint.minute).is_none() {
+                        return Err(StoreError::WindowChanged);
+                    }
+                    leaving.push(
+                        replaced
+                            .get(&footprint.minute)
+                            .map_or(footprint, |newer| (*newer).clone()),
+                    );
+                }
+                read += count;
+            }
+            if leaving.is_empty() {
+                self.storage_due = Duration::ZERO;
+                return Ok(true);
+            }
+            let batch = std::mem::take(&mut leaving);
+            let count = batch.len();
+            match file_all(self.archive.clone(), batch).await {
+                Ok(()) => {
+                    tracing::debug!(redis.items = count, "minutes left the window for storage");
+                    if self.shared.health.recover(Part::Storage) {
+                        tracing::info!("storage can be written again");
+                    }
+                }
+                Err(error) => {
+                    self.shared.health.count("storage_failures");
+                    let chain = strategy_core::telemetry::error_chain(&error);
+                    if self
+                        .shared
+                        .health
+                        .degrade(Part::Storage, format!("storage: {chain}"))
+                    {
+                        tracing::error!(error = chain, "storage cannot be written: minutes stay in redis");
+                    }
+                    self.storage_due = self.shared.uptime() + STORAGE_RETRY;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn note_failure(&self, error: &StoreError) {
+        if self.shared.health.degrade(Part::Redis, format!("redis: {error}")) {
+            tracing::warn!(error = error as &dyn std::error::Error, "minutes wait for redis");
+        }
+    }
+
+    /// Minutes that an earlier run could not store go into the outbox; their files follow once stored.
+    async fn recall_unsaved(&mut self) -> Result<(), CollectorError> {
+        let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
+        let shared = Arc::clone(&self.shared);
+        let recall = move || -> Result<usize, ArchiveError> {
+            archive.prepare()?;
+            let minutes = unsaved.minutes()?;
+            for minute in &minutes {
+                if let Some(footprint) = unsaved.read(*minute)? {
+                    let _let_go = shared.outbox.put(footprint);
+                }
+            }
+            Ok(minutes.len())
+        };
+        match tokio::task::spawn_blocking(recall)
+            .await
+            .map_err(CollectorError::FileWork)?
+        {
+            Ok(0) => {}
+            Ok(count) => {
+                self.has_unsaved = true;
+                tracing::info!(
+                    minutes = count,
+                    "minutes left unsaved by the last run are stored now"
+                );
+            }
+            Err(error) => {
+                let chain = strategy_core::telemetry::error_chain(&error);
+                self.shared
+                    .health
+                    .degrade(Part::Storage, format!("storage: {chain}"));
+                tracing::error!(
+                    error = chain,
+                    "storage cannot be used: minutes stay in redis until it can"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files of [`recall_unsaved`](Self::recall_unsaved) once the window has their minutes.
+    async fn forget_unsaved(&mut self) {
+        let (unsaved, image) = (self.unsaved.clone(), self.image.clone().unwrap_or_default());
+        let forget = move || -> Result<(), ArchiveError> {
+            for minute in unsaved.minutes()? {
+                if image.state(minute).is_some() || image.oldest().is_some_and(|oldest| minute < oldest) {
+                    unsaved.remove(minute)?;
+                }
+            }
+            Ok(())
+        };
+        match tokio::task::spawn_blocking(forget).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain");
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain"),
+        }
+    }
+
+    /// Stores what is waiting when the program stops, in Redis or else in files.
+    async fn last_flush(&mut self) -> Result<(), CollectorError> {
+        let shared = Arc::clone(&self.shared);
+        if timeout(INTAKE_LIMIT, shared.intake_done.cancelled())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the trade stream did not hand over in time");
+        }
+        // What is being stored when the limit comes is not in the outbox: it is kept here for the files.
+        let pending = shared.outbox.take();
+        shared.outbox.put_back(pending.clone());
+        let outcome = timeout(LAST_FLUSH_LIMIT, self.flush()).await;
+        match outcome {
+            Ok(Ok(())) => {
+                self.forget_unsaved().await;
+                return Ok(());
+            }
+            Ok(Err(Interruption::Fatal(error))) => return Err(error),
+            Ok(Err(Interruption::Store(error))) => self.note_failure(&error),
+            Err(_) => tracing::warn!("redis does not take the last minutes in time"),
+        }
+        let minutes: Vec<MinuteFootprint> = pending.minutes.into_values().collect();
+        if minutes.is_empty() {
+            return Ok(());
+        }
+        let count = minutes.len();
+        file_all(self.unsaved.clone(), minutes).await?;
+        tracing::warn!(
+            minutes = count,
+            "minutes written to storage/unsaved, they are stored at the next start"
+        );
+        Ok(())
+    }
+}
+
+/// Files minutes off the async threads.
+async fn file_all(archive: Archive, minutes: Vec<MinuteFootprint>) -> Result<(), CollectorError> {
+    let work = move || {
+        for minute in &minutes {
+            if archive.file(minute)? == Filed::KeptAside {
+                let path = archive.path_of(minute.minute);
+                tracing::warn!(path = %path.display(), "a differing file of this minute was kept aside");
+            }
+        }
+        Ok::<(), ArchiveError>(())
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(CollectorError::FileWork)??;
+    Ok(())
+}

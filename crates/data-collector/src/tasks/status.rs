@@ -1,0 +1,95 @@
+//! Writes the status key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strategy_core::store::{CollectorStatus, Store};
+use tokio::time::timeout;
+
+use crate::error::CollectorError;
+use crate::shared::Shared;
+
+/// How often the status is written.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Longest time for one write, and for the last one.
+const WRITE_LIMIT: Duration = Duration::from_millis(300);
+
+/// Runs until the program stops, and then writes that it does not run any more.
+///
+/// # Errors
+/// [`CollectorError::Store`] when the settings of Redis cannot be used.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
+    let mut store = Store::new(&shared.settings.store).map_err(CollectorError::Store)?;
+    if !shared.owned().await {
+        return Ok(());
+    }
+    loop {
+        write(&shared, &mut store, true).await;
+        if !shared.pause(EVERY).await {
+            break;
+        }
+    }
+    shared.saved.cancelled().await;
+    write(&shared, &mut store, false).await;
+    Ok(())
+}
+
+async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
+    let status = status(shared, is_running);
+    // A status that cannot be written expires, which says the same.
+    if let Ok(Err(error)) = timeout(WRITE_LIMIT, store.put_collector_status(&status)).await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "the status was not written"
+        );
+    }
+}
+
+fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
+    let state = shared.health.snapshot();
+    let recorder = state.recorder;
+    let mut counters: BTreeMap<String, u64> = state
+        .counters
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count))
+        .collect();
+    for (name, count) in [
+        ("trades", recorder.trades),
+        ("dead_rows", recorder.dead_rows),
+        ("duplicates", recorder.duplicates),
+        ("gaps", recorder.gaps),
+        ("repaired_trades", recorder.repaired_trades),
+        ("missing_ids", recorder.hole_ids),
+        ("rejected_rows", recorder.rejected_rows),
+        ("amended_minutes", recorder.amended_minutes),
+        ("invalidated_minutes", recorder.invalidated_minutes),
+        ("minutes_complete", recorder.minutes_complete),
+        ("minutes_incomplete", recorder.minutes_incomplete),
+        ("rest_weight", shared.rest.weight_spent()),
+    ] {
+        counters.insert(name.to_owned(), count);
+    }
+    let mut degraded = state.reasons();
+    let held = shared.rest.held_for();
+    if !held.is_zero() {
+        degraded.push(format!(
+            "rest: the exchange orders to wait for another {} s",
+            held.as_secs() + 1
+        ));
+    }
+    CollectorStatus {
+        is_running,
+        symbol: shared.settings.symbol.to_string(),
+        websocket_connected: state.websocket_connected,
+        depth_snapshots_count: state.depth_count,
+        trade_window_count: state.window_count,
+        incomplete_minutes: state.incomplete_minutes,
+        last_trade_id: state.last_trade_id,
+        last_update: shared.clock.now(),
+        backfill: state.backfill,
+        degraded,
+        counters,
+    }
+}

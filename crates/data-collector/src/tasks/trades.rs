@@ -1,0 +1,423 @@
+//! The trade stream: moves frames into the recorder, its questions to REST, and its effects to the outbox.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use strategy_core::time::ExchangeMs;
+use tokio::time::MissedTickBehavior;
+
+use crate::binance::budget::Urgency;
+use crate::binance::error::{RestError, SocketError};
+use crate::binance::parse::{StreamEvent, TradeRow, parse_frame};
+use crate::binance::socket::{Frame, Socket};
+use crate::clock::Uptime;
+use crate::health::Part;
+use crate::recorder::{Anchor, Effect, Question, Recorder};
+use crate::session::{Session, SessionAction, Slot};
+use crate::shared::Shared;
+use crate::tasks::anchor::{ResumePoint, find_anchor, resume_point};
+
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Most frames read before anything else gets its turn.
+const FRAMES_AT_ONCE: usize = 256;
+
+/// How often a rejected frame is logged; the ones in between are counted.
+const REJECT_LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// First and longest wait before the beginning is asked for again.
+const ANCHOR_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How long the stream may be down before the status says so.
+const DEGRADED_AFTER: Duration = Duration::from_secs(10);
+
+type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// REST's answer to a question.
+enum Answer {
+    Page(Vec<TradeRow>),
+    Newest(ExchangeMs, Option<TradeRow>),
+}
+
+/// Runs until the program stops; then what is unfinished goes to the outbox as incomplete.
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), Infallible> {
+    let done = shared.intake_done.clone().drop_guard();
+    if let Some(window) = shared.loaded_window().await {
+        let mut task = TradeTask::new(shared, resume_point(&window));
+        task.work().await;
+        task.finish();
+    }
+    drop(done);
+    Ok(())
+}
+
+struct TradeTask {
+    shared: Arc<Shared>,
+    resume: Option<ResumePoint>,
+    session: Session,
+    recorder: Option<Recorder>,
+    active: Option<Socket>,
+    successor: Option<Socket>,
+    opening: Pending<Result<Socket, SocketError>>,
+    asking: Pending<(Question, Result<Answer, RestError>)>,
+    anchoring: Pending<Result<Anchor, RestError>>,
+    anchor_due: Uptime,
+    anchor_retry: strategy_core::backoff::Backoff,
+    effects: Vec<Effect>,
+    rejects: RejectLog,
+    down_since: Option<Uptime>,
+}
+
+impl TradeTask {
+    fn new(shared: Arc<Shared>, resume: Option<ResumePoint>) -> Self {
+        let down_since = Some(shared.uptime());
+        Self {
+            shared,
+            resume,
+            session: Session::new(),
+            recorder: None,
+            active: None,
+            successor: None,
+            opening: None,
+            asking: None,
+            anchoring: None,
+            anchor_due: Uptime::ZERO,
+            anchor_retry: strategy_core::backoff::Backoff::new(ANCHOR_RETRY.0, ANCHOR_RETRY.1),
+            effects: Vec::new(),
+            rejects: RejectLog::default(),
+            down_since,
+        }
+    }
+
+    async fn work(&mut self) {
+        let stop = self.shared.stop.clone();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.start_what_is_due();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = tick.tick() => self.on_tick(),
+                outcome = finished(&mut self.opening) => self.on_opened(outcome),
+                outcome = finished(&mut self.anchoring) => self.on_anchor(outcome),
+                (question, outcome) = finished(&mut self.asking) => self.on_answer(question, outcome),
+                frame = next_frame(&mut self.active) => self.on_frames(Slot::Active, frame),
+                frame = next_frame(&mut self.successor) => self.on_frames(Slot::Successor, frame),
+            }
+            self.carry_out();
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        let uptime = self.shared.uptime();
+        while let Some(action) = self.session.next_action(uptime, rand::random()) {
+            match action {
+                SessionAction::Open => {
+                    let url = self.shared.settings.stream_url.clone();
+                    self.opening = Some(Box::pin(async move { Socket::open(&url).await }));
+                }
+                SessionAction::Drop(slot, reason) => {
+                    tracing::warn!(reason, "trade stream given up");
+                    self.close(slot);
+                }
+                SessionAction::Promote => {
+                    tracing::info!("trade stream renewed");
+                    self.active = self.successor.take();
+                }
+            }
+        }
+        let rebase = self.recorder.as_ref().is_none_or(Recorder::wants_rebase);
+        if rebase && self.anchoring.is_none() && uptime >= self.anchor_due {
+            let (shared, resume) = (Arc::clone(&self.shared), self.resume);
+            self.anchoring = Some(Box::pin(async move { find_anchor(&shared.rest, resume).await }));
+        }
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| self.asking.is_none())
+            && let Some(question) = recorder.question(uptime)
+        {
+            let shared = Arc::clone(&self.shared);
+            self.asking = Some(Box::pin(async move { (question, ask(&shared, question).await) }));
+        }
+    }
+
+    fn on_opened(&mut self, outcome: Result<Socket, SocketError>) {
+        let uptime = self.shared.uptime();
+        match outcome {
+            Ok(socket) => {
+                match self.session.on_opened(uptime, rand::random()) {
+                    Slot::Active => self.active = Some(socket),
+                    Slot::Successor => self.successor = Some(socket),
+                }
+                self.shared.health.count("stream_connections");
+                tracing::info!(ws.attempt = self.session.failures() + 1, "trade stream connected");
+                self.note_connection();
+            }
+            Err(error) => {
+                self.session.on_open_failed(uptime, rand::random());
+                let delay = self.session.retry_at().saturating_sub(uptime);
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    "trade stream could not be opened"
+                );
+            }
+        }
+    }
+
+    fn on_anchor(&mut self, outcome: Result<Anchor, RestError>) {
+        let uptime = self.shared.uptime();
+        let anchor = match outcome {
+            Ok(anchor) => anchor,
+            Err(error) => {
+                self.anchor_due = uptime + self.anchor_retry.next_delay(rand::random());
+                if self.shared.health.degrade(
+                    Part::Trades,
+                    format!("trades: where to begin is unknown: {error}"),
+                ) {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "where to begin could not be asked"
+                    );
+                }
+                return;
+            }
+        };
+        // A chain that begins again and again must not spend the whole account on it.
+        self.anchor_due = uptime + self.anchor_retry.next_delay(rand::random());
+        self.resume = None;
+        let settings = &self.shared.settings;
+        tracing::info!(minute = %anchor.first, trade.id = anchor.next_id, "recording trades begins");
+        match &mut self.recorder {
+            Some(recorder) => {
+                let unfinished = recorder.rebase(anchor, settings.bucket_width, settings.max_levels, uptime);
+                self.effects.extend(unfinished);
+            }
+            empty => {
+                let connected = self.session.is_connected();
+                let (width, levels) = (settings.bucket_width, settings.max_levels);
+                *empty = Some(Recorder::new(anchor, width, levels, uptime, connected));
+            }
+        }
+        self.asking = None;
+    }
+
+    fn on_answer(&mut self, question: Question, outcome: Result<Answer, RestError>) {
+        let uptime = self.shared.uptime();
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        match (question, outcome) {
+            (Question::Page { from }, Ok(Answer::Page(rows))) => {
+                recorder.on_page(from, &rows, uptime, &mut self.effects);
+            }
+            (_, Ok(Answer::Newest(time, newest))) => {
+                let newest = newest.map(|row| match row {
+                    TradeRow::Trade(trade) => (trade.id, trade.traded_at),
+                    TradeRow::Dead { id } => (id, time),
+                });
+                recorder.on_newest(time, newest, uptime, &mut self.effects);
+            }
+            (question, Ok(Answer::Page(_))) => recorder.on_no_answer(question, uptime),
+            (question, Err(error)) => {
+                recorder.on_no_answer(question, uptime);
+                if self.shared.health.degrade(Part::Rest, format!("rest: {error}")) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "rest does not answer");
+                }
+                return;
+            }
+        }
+        if self.shared.health.recover(Part::Rest) {
+            tracing::info!("rest answers again");
+        }
+    }
+
+    /// Handles one frame, and those that are there already.
+    fn on_frames(&mut self, slot: Slot, mut frame: Result<Frame, SocketError>) {
+        let uptime = self.shared.uptime();
+        self.session.on_frame(slot, uptime);
+        for _ in 0..FRAMES_AT_ONCE {
+            match frame {
+                Ok(Frame::Text(text)) => self.on_text(slot, text.as_str(), uptime),
+                Ok(Frame::Control) => {}
+                Ok(Frame::Binary) => self.rejects.note(&self.shared, &"a binary frame", uptime),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "trade stream ended");
+                    self.session.on_closed(slot, uptime, rand::random());
+                    self.close(slot);
+                    return;
+                }
+            }
+            let socket = match slot {
+                Slot::Active => &mut self.active,
+                Slot::Successor => &mut self.successor,
+            };
+            match next_frame(socket).now_or_never() {
+                Some(next) => frame = next,
+                None => return,
+            }
+        }
+    }
+
+    fn on_text(&mut self, slot: Slot, text: &str, uptime: Uptime) {
+        match parse_frame(text, &self.shared.settings.symbol) {
+            Ok(StreamEvent::Row { row, sent_at }) => {
+                self.session.on_trade(slot);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.on_row(row, sent_at, uptime, &mut self.effects);
+                }
+            }
+            Ok(StreamEvent::ServerShutdown) => {
+                tracing::info!("the exchange will close the trade stream: opening its successor");
+                self.session.on_shutdown_notice(slot, uptime);
+            }
+            Ok(StreamEvent::Acknowledgement) => {}
+            Err(error) => self.rejects.note(&self.shared, &error, uptime),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let uptime = self.shared.uptime();
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        recorder.on_tick(uptime, &mut self.effects);
+        if recorder.stream_is_mute(uptime) {
+            tracing::warn!("the trade stream is open but lacks trades that rest has: opening another");
+            self.shared.health.count("mute_streams");
+            self.session.on_closed(Slot::Active, uptime, rand::random());
+            self.close(Slot::Active);
+        }
+        self.report(uptime);
+    }
+
+    fn report(&mut self, uptime: Uptime) {
+        let connected = self.session.is_connected();
+        let health = &self.shared.health;
+        match self.down_since {
+            Some(since) if !connected && uptime > since + DEGRADED_AFTER => {
+                let seconds = uptime.saturating_sub(since).as_secs();
+                health.degrade(Part::Stream, format!("no trade stream for {seconds} s"));
+            }
+            _ if connected => drop(health.recover(Part::Stream)),
+            _ => {}
+        }
+        let Some(recorder) = &self.recorder else { return };
+        self.shared.set_open_from(recorder.open_from());
+        if recorder.has_gap() {
+            health.degrade(Part::Trades, "trades: a gap is being repaired".to_owned());
+        } else {
+            health.recover(Part::Trades);
+        }
+        let (counts, last_id) = (recorder.counts(), recorder.last_id());
+        health.update(|state| {
+            state.websocket_connected = connected;
+            state.recorder = counts;
+            state.last_trade_id = last_id.or(state.last_trade_id);
+        });
+    }
+
+    fn close(&mut self, slot: Slot) {
+        match slot {
+            Slot::Active => self.active = None,
+            Slot::Successor => self.successor = None,
+        }
+        self.note_connection();
+    }
+
+    fn note_connection(&mut self) {
+        let uptime = self.shared.uptime();
+        let connected = self.session.is_connected();
+        self.down_since = if connected {
+            None
+        } else {
+            self.down_since.or(Some(uptime))
+        };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on_connection(connected, uptime);
+        }
+    }
+
+    fn carry_out(&mut self) {
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Publish(footprint) => {
+                    if let Some(gone) = self.shared.outbox.put(footprint) {
+                        self.shared.health.count("minutes_let_go");
+                        tracing::warn!(minute = %gone, "too many minutes wait for redis: this one is asked for again later");
+                    }
+                }
+                Effect::Invalidate(minute) => self.shared.outbox.invalidate(minute),
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(recorder) = &self.recorder {
+            self.effects.extend(recorder.finish());
+        }
+        self.carry_out();
+        self.shared
+            .health
+            .update(|state| state.websocket_connected = false);
+    }
+}
+
+/// Puts one question to REST.
+async fn ask(shared: &Shared, question: Question) -> Result<Answer, RestError> {
+    match question {
+        Question::Page { from } => shared
+            .rest
+            .trades_from(from, Urgency::Live)
+            .await
+            .map(Answer::Page),
+        Question::Newest => {
+            // In this order: what is older than the time and not the newest trade's successor was seen.
+            let time = shared.rest.time().await?;
+            Ok(Answer::Newest(time, shared.rest.newest_trade().await?))
+        }
+    }
+}
+
+/// The output of a future that may not be there; then it never comes.
+async fn finished<T>(future: &mut Pending<T>) -> T {
+    match future {
+        Some(running) => {
+            let output = running.await;
+            *future = None;
+            output
+        }
+        None => pending().await,
+    }
+}
+
+async fn next_frame(socket: &mut Option<Socket>) -> Result<Frame, SocketError> {
+    match socket {
+        Some(socket) => socket.next().await,
+        None => pending().await,
+    }
+}
+
+/// Logs rejected frames, not more than one a minute.
+#[derive(Debug, Default)]
+struct RejectLog {
+    last: Option<Uptime>,
+    suppressed: u64,
+}
+
+impl RejectLog {
+    fn note(&mut self, shared: &Shared, reason: &dyn std::fmt::Display, uptime: Uptime) {
+        shared.health.count("frames_rejected");
+        if self.last.is_some_and(|last| uptime < last + REJECT_LOG_EVERY) {
+            self.suppressed += 1;
+            return;
+        }
+        tracing::warn!(reason = %reason, suppressed = self.suppressed, "a frame of the trade stream was rejected");
+        self.last = Some(uptime);
+        self.suppressed = 0;
+    }
+}

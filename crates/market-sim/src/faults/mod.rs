@@ -1,0 +1,95 @@
+//! Everything that may go wrong, switched on from outside while the exchange runs.
+//!
+//! [`Faults`] is a handle: clones control the same exchange. A fault is queued and used up by the request
+//! or the row it meets; [`Faults::clear`] takes back what has not been used.
+
+mod chaos;
+mod rest;
+mod ws;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+pub use self::chaos::run_chaos;
+pub use self::rest::{DepthEdit, RestFault};
+use self::ws::WsState;
+pub(crate) use self::ws::{AnswerFate, RowFate};
+pub use self::ws::{StreamMode, WsCommand};
+use crate::exchange::Endpoint;
+
+/// Commands a slow connection may fall behind by.
+const COMMANDS: usize = 256;
+
+/// Control over the faults of one exchange.
+#[derive(Debug, Clone)]
+pub struct Faults(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    rest: Mutex<HashMap<Endpoint, VecDeque<(RestFault, u32)>>>,
+    ws: Mutex<WsState>,
+    commands: broadcast::Sender<WsCommand>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self(Arc::new(Inner {
+            rest: Mutex::default(),
+            ws: Mutex::default(),
+            commands: broadcast::Sender::new(COMMANDS),
+        }))
+    }
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next `times` requests of an endpoint meet this fault, after those queued before.
+    pub fn rest(&self, endpoint: Endpoint, fault: RestFault, times: u32) {
+        let mut queues = lock(&self.0.rest);
+        queues.entry(endpoint).or_default().push_back((fault, times));
+    }
+
+    /// Every request of an endpoint meets this fault until [`Faults::clear`].
+    pub fn rest_always(&self, endpoint: Endpoint, fault: RestFault) {
+        self.rest(endpoint, fault, u32::MAX);
+    }
+
+    /// Every request of every endpoint meets this fault until [`Faults::clear`].
+    pub fn rest_outage(&self, fault: &RestFault) {
+        for endpoint in Endpoint::ALL {
+            self.rest_always(endpoint, fault.clone());
+        }
+    }
+
+    /// Takes back every fault, those of the stream included.
+    pub fn clear(&self) {
+        lock(&self.0.rest).clear();
+        *lock(&self.0.ws) = WsState::default();
+        self.command(WsCommand::Wake);
+    }
+
+    /// The fault the next request of an endpoint meets.
+    pub(crate) fn take_rest(&self, endpoint: Endpoint) -> Option<RestFault> {
+        let mut queues = lock(&self.0.rest);
+        let queue = queues.get_mut(&endpoint)?;
+        let (fault, times) = queue.front_mut()?;
+        let taken = fault.clone();
+        if *times != u32::MAX {
+            *times -= 1;
+        }
+        if *times == 0 {
+            queue.pop_front();
+        }
+        Some(taken)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

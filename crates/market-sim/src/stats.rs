@@ -1,0 +1,109 @@
+//! Counters that tests read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::exchange::Endpoint;
+
+/// Counters of a server; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Stats(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: [AtomicU64; Endpoint::ALL.len()],
+    weight: AtomicU64,
+    limited: AtomicU64,
+    connects: AtomicU64,
+    refused: AtomicU64,
+    open: AtomicU64,
+    frames_sent: AtomicU64,
+    rows_sent: AtomicU64,
+    pings_sent: AtomicU64,
+    pongs_received: AtomicU64,
+    client_messages: AtomicU64,
+    model_calls: AtomicU64,
+    tokens: AtomicU64,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident, $add:ident;)*) => {
+        impl Stats {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> u64 {
+                    self.0.$name.load(Ordering::Relaxed)
+                }
+
+                pub(crate) fn $add(&self, count: u64) {
+                    self.0.$name.fetch_add(count, Ordering::Relaxed);
+                }
+            )*
+        }
+    };
+}
+
+counters! {
+    /// Request weight spent so far, refused requests included.
+    weight, add_weight;
+    /// Requests answered with 429 or 418 because of the weight.
+    limited, add_limited;
+    /// WebSocket connection attempts.
+    connects, add_connect;
+    /// Attempts that were answered with an HTTP error.
+    refused, add_refused;
+    /// Text and binary frames sent on WebSocket connections.
+    frames_sent, add_frames;
+    /// Trade rows sent, repetitions included.
+    rows_sent, add_rows;
+    /// Pings sent.
+    pings_sent, add_ping;
+    /// Pongs received.
+    pongs_received, add_pong;
+    /// Messages received on WebSocket connections, pings and pongs included.
+    client_messages, add_client_message;
+    /// Requests for a completion.
+    model_calls, add_model_call;
+    /// Tokens of all completions, prompts included.
+    tokens, add_tokens;
+}
+
+impl Stats {
+    /// Requests of an endpoint, refused ones included.
+    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+        self.0.requests[endpoint as usize].load(Ordering::Relaxed)
+    }
+
+    /// Requests of all endpoints.
+    pub fn total_requests(&self) -> u64 {
+        Endpoint::ALL
+            .iter()
+            .map(|endpoint| self.requests(*endpoint))
+            .sum()
+    }
+
+    /// WebSocket connections that are open now.
+    pub fn open_connections(&self) -> u64 {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_request(&self, endpoint: Endpoint) {
+        self.0.requests[endpoint as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn open_guard(&self) -> OpenGuard {
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        OpenGuard(self.clone())
+    }
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub(crate) struct OpenGuard(Stats);
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

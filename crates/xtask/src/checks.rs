@@ -1,0 +1,62 @@
+//! What must hold before a change is accepted.
+
+use anyhow::Result;
+
+use crate::build::{self, cargo, run};
+use crate::redis;
+
+/// Version of the tool that checks the dependency policy.
+const CARGO_DENY: &str = "0.20.2";
+
+/// End-to-end tests wait more than they compute: more of them at a time than there are cores.
+const TEST_THREADS: &str = "--test-threads=4";
+
+/// Runs every test, or those that `arguments` name.
+pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    redis::ensure_server()?;
+    build::build_programs(false)?;
+    let mut command = cargo(&["test", "--workspace", "--locked"]);
+    if arguments.iter().any(|argument| argument == "--") {
+        command.args(arguments);
+    } else {
+        command.args(arguments).args(["--", TEST_THREADS]);
+    }
+    run(&mut command)
+}
+
+/// Formatting, lints, documentation, dependency policy.
+pub(crate) fn lint() -> Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    run(cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--locked",
+        "--document-private-items",
+    ])
+    .env("RUSTDOCFLAGS", "-D warnings"))?;
+    deny()
+}
+
+/// Licences, bans and sources. The advisories need a database from the internet and are checked by hand.
+fn deny() -> Result<()> {
+    let tools = build::target().join("tools");
+    let own = tools.join("bin").join("cargo-deny");
+    if !own.exists() {
+        let tools = tools.to_string_lossy();
+        let root = ["--root", tools.as_ref()];
+        run(cargo(&["install", "cargo-deny", "--locked", "--version", CARGO_DENY]).args(root))?;
+    }
+    run(std::process::Command::new(own)
+        .args(["--locked", "check", "bans", "licenses", "sources"])
+        .current_dir(build::root()))
+}

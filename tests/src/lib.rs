@@ -1,0 +1,16 @@
+//! What the end-to-end tests and the chaos run share: a world with a real Redis, simulated peers and the
+//! real programs, and the oracle that compares what was recorded with what the exchange knows.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "helpers of tests: what they cannot do must fail the test, loudly and with its reason"
+)]
+
+mod oracle;
+mod program;
+mod world;
+
+pub use oracle::{Difference, Recorded};
+pub use program::Program;
+pub use world::{World, WorldOptions};
