@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken fixture is best reported by a panic")]
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/analysis/fixtures.rs"]
 mod fixtures;
 mod planted;

@@ -109,7 +109,8 @@ pub(crate) struct Score {
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     sides: [Rows; 2],
-    /// (gap in cents, quantity) of the levels below 0.4 % of their side, which make no walls by themselves.
+    /// (gap in cents, quantity) of the levels; the largest are left out until none is more than 0.5 % of a
+    /// drawn side, so that nothing is a wall that was not planted.
     sample: Vec<(i64, i64)>,
 }
 
@@ -123,16 +124,20 @@ impl Recorded {
                 .collect()
         };
         let sides = [rows(bids), rows(asks)];
-        let mut sample = Vec::new();
+        let mut sample: Vec<(i64, i64)> = Vec::new();
         for side in &sides {
-            let total: i64 = side.values().sum();
             let levels: Vec<(i64, i64)> = side.iter().map(|(price, quantity)| (*price, *quantity)).collect();
-            sample.extend(
-                levels
-                    .windows(2)
-                    .map(|pair| (pair[1].0 - pair[0].0, pair[0].1))
-                    .filter(|(_, quantity)| *quantity < total / 250),
-            );
+            sample.extend(levels.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[0].1)));
+        }
+        sample.sort_unstable_by_key(|(_, quantity)| *quantity);
+        let mut total: i64 = sample.iter().map(|(_, quantity)| quantity).sum();
+        while let Some((_, largest)) = sample.last().copied() {
+            // One half percent of 5000 draws is 25 times their mean.
+            if largest * i64::try_from(sample.len()).unwrap() <= 25 * total {
+                break;
+            }
+            total -= largest;
+            sample.pop();
         }
         Self { sides, sample }
     }
@@ -305,8 +310,8 @@ fn plant(rows: &mut Rows, side: usize, mid: i64, before: &MarketReport, random: 
             .map(|(_, held)| held)
             .sum();
         for ((price, norm), (multiple, share)) in prices.iter().zip(&norms).zip(&wanted) {
-            let size = (multiple * *norm as f64).max(share * side_total as f64);
-            rows.insert(*price, whole(size * 1.001));
+            let wall = (multiple * *norm as f64).max(share * side_total as f64);
+            rows.insert(*price, whole(wall * 1.001));
         }
     }
     limit(rows, side);

@@ -192,10 +192,9 @@ mod tests {
 
     /// Tests of the level 1000, near being 2, by minutes given as (lowest bucket, highest bucket).
     fn check(ranges: &[(i64, i64)], expected: (u32, u32, u32)) -> Confirmation {
-        let minutes: Vec<_> = ranges
-            .iter()
-            .enumerate()
-            .map(|(number, (low, high))| minute(number as i64, true, &[(*low, 100, 200), (*high, 100, 200)]))
+        let minutes: Vec<_> = (0..)
+            .zip(ranges)
+            .map(|(number, (low, high))| minute(number, true, &[(*low, 100, 200), (*high, 100, 200)]))
             .collect();
         let window = window(100, &minutes);
         let found = Tape::new(&window, Grid::new(BucketWidth::ONE)).tests_of(Decimal::from(1000));

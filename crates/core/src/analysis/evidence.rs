@@ -3,7 +3,8 @@
 use rust_decimal::Decimal;
 
 use crate::model::report::{
-    Confirmation, Evidence, Level, Number, PriceZone, StackedImbalance, ValueArea, VolumeNode,
+    BookSide, Confirmation, Evidence, Level, LevelType, Number, PriceZone, StackedImbalance, ValueArea,
+    VolumeNode,
 };
 
 /// Two prices within this share of each other are one place: 0.05 %.
@@ -33,10 +34,20 @@ pub(crate) struct Piece {
     pub(crate) weight: f64,
     /// Book or trades.
     pub(crate) ground: Ground,
+    /// Side of the book that a static piece rests on.
+    pub(crate) side: Option<BookSide>,
     /// Counts as a piece of its own; a fleeting wall does not.
     pub(crate) counts: bool,
     /// What is published.
     pub(crate) evidence: Evidence,
+}
+
+impl Piece {
+    /// True if it speaks of a price from `low` to `high`, both included; its own upper edge is outside when it
+    /// is a range.
+    pub(crate) fn meets(&self, low: Decimal, high: Decimal) -> bool {
+        self.low <= high && (self.high > low || self.low == self.high && self.high >= low)
+    }
 }
 
 /// Everything found, before it is joined.
@@ -73,6 +84,7 @@ pub(crate) fn list(found: &Findings<'_>) -> Vec<Piece> {
             price: zone.center().get(),
             weight: 0.4 * zone.strength,
             ground: Ground::Static,
+            side: Some(zone.side),
             counts: true,
             evidence: Evidence::DensityZone {
                 low: zone.low,
@@ -105,6 +117,7 @@ pub(crate) fn list(found: &Findings<'_>) -> Vec<Piece> {
             price: (stack.low.get() + stack.high.get()) / Decimal::TWO,
             weight: 0.2,
             ground: Ground::Dynamic,
+            side: None,
             counts: true,
             evidence: Evidence::StackedImbalance {
                 low: stack.low,
@@ -123,7 +136,7 @@ pub(crate) fn around(level: &Level, pieces: &[Piece]) -> Vec<Evidence> {
     let is_own = |piece: &&Piece| piece.price == price && matches!(piece.evidence, Evidence::Wall { .. });
     let own = pieces.iter().find(is_own);
     let others = pieces.iter().filter(|piece| {
-        let near = piece.low <= high && piece.high >= low;
+        let near = piece.meets(low, high);
         let foreign_test = piece.price != price && matches!(piece.evidence, Evidence::ConfirmedTests { .. });
         near && !foreign_test && !is_own(piece)
     });
@@ -152,6 +165,10 @@ fn wall(level: &Level) -> Piece {
         price: level.price.get(),
         weight: share * level.strength,
         ground: Ground::Static,
+        side: Some(match level.level_type {
+            LevelType::Support => BookSide::Bid,
+            LevelType::Resistance => BookSide::Ask,
+        }),
         counts: !level.fleeting,
         evidence,
     }
@@ -164,6 +181,7 @@ fn point(price: Number, weight: f64, evidence: Evidence) -> Piece {
         price: price.get(),
         weight,
         ground: Ground::Dynamic,
+        side: None,
         counts: true,
         evidence,
     }

@@ -72,7 +72,6 @@ pub(crate) fn describe(
 
 fn book_facts(found: &mut DataHonesty, now: DateTime<Utc>, book: Option<&BucketedBook>, params: &Params) {
     let Some(book) = book else {
-        found.stale = true;
         found.book_missing = true;
         found.notes.push("no snapshot of this market".to_owned());
         return;
@@ -130,7 +129,6 @@ fn minute_facts(found: &mut DataHonesty, now: DateTime<Utc>, window: &Window, pa
         .saturating_sub(found.flow_complete_minutes);
     match newest {
         None => {
-            found.stale = true;
             found
                 .notes
                 .push("no minute of trades inside the window".to_owned());

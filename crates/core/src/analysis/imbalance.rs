@@ -35,8 +35,11 @@ pub(crate) struct Imbalances {
 /// such rows next to each other are a stack. The bar that is still running counts with the minutes it has.
 pub(crate) fn find(window: &Window, grid: Grid, params: &Params) -> Imbalances {
     let mut found = Imbalances::default();
-    let (oldest, last) = window.bounds();
-    let first = (last - i64::from(params.flow_window_minutes) + 1).max(oldest);
+    let (_, last) = window.bounds();
+    let Some(oldest) = window.minutes().next().map(|(minute, _)| minute) else {
+        return found;
+    };
+    let first = (last - i64::from(params.flow_window_minutes.max(1)) + 1).max(oldest);
     let mut bar = last.div_euclid(BAR_MINUTES);
     while bar * BAR_MINUTES >= first {
         let (start, end) = (bar * BAR_MINUTES, (bar * BAR_MINUTES + BAR_MINUTES - 1).min(last));

@@ -75,7 +75,7 @@ fn side(
         QuoteSide::Sell => (&report.resistance_levels, BookSide::Ask),
     };
     // A wall one tick outside the range still has its front inside.
-    let inside = |price: Decimal| price >= low - step && price <= high + step;
+    let inside = |price: Decimal| price >= low.saturating_sub(step) && price <= high.saturating_add(step);
     for level in levels
         .iter()
         .filter(|level| !level.fleeting && inside(level.price.get()))
@@ -98,7 +98,7 @@ fn side(
     }
     let mut orders = place(report, side, &wanted, (low, high), tick);
     if orders.is_empty() {
-        let middle = (low + high) / Decimal::TWO;
+        let middle = low + (high - low) / Decimal::TWO;
         orders = place(
             report,
             side,
@@ -206,7 +206,11 @@ pub(crate) fn round_down(price: Decimal, tick: BucketWidth) -> Decimal {
 /// The multiple of the tick at or above a price.
 pub(crate) fn round_up(price: Decimal, tick: BucketWidth) -> Decimal {
     let down = round_down(price, tick);
-    if down < price { down + tick.get() } else { down }
+    if down < price {
+        down.saturating_add(tick.get())
+    } else {
+        down
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ const MOST: usize = 20;
 ///
 /// A zone needs at least one static and one dynamic piece and three pieces in all; tests and stacked
 /// imbalances count once per zone, however many there are. Its score is `1 - product(1 - weight)`, its centre
-/// the price of its heaviest piece. The best zone takes its pieces; the next is formed from the rest.
+/// the price of its heaviest wall, or of its heaviest piece where it has no wall. The best zone takes its
+/// pieces; the next is formed from the rest.
 pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
     let mut zones = Vec::new();
     while zones.len() < MOST {
@@ -46,11 +47,8 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
             break;
         };
         zones.push(zone(&pieces, &members, around, score));
-        let mut index = 0;
-        pieces.retain(|_| {
-            index += 1;
-            !members.contains(&(index - 1))
-        });
+        let mut index = 0..;
+        pieces.retain(|_| !index.next().is_some_and(|index| members.contains(&index)));
     }
     zones.sort_by(|one, other| {
         let heavier = other.score.total_cmp(&one.score);
@@ -59,15 +57,20 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
     zones
 }
 
-/// Pieces near a price, heaviest first; of tests and of stacks only the heaviest one.
+/// Pieces near a price, heaviest first; of tests and of stacks only the heaviest one, and of resting quantity
+/// only that on the side of the heaviest, since bids and asks do not support each other.
 fn members(pieces: &[Piece], price: Decimal) -> Vec<usize> {
     let (low, high) = (price - reach(price), price + reach(price));
     let mut members: Vec<usize> = (0..pieces.len())
-        .filter(|index| pieces[*index].low <= high && pieces[*index].high >= low)
+        .filter(|index| pieces[*index].meets(low, high))
         .collect();
     members.sort_by(|one, other| pieces[*other].weight.total_cmp(&pieces[*one].weight));
+    let side = members.iter().find_map(|index| pieces[*index].side);
     let mut seen = [false; 2];
     members.retain(|index| {
+        if pieces[*index].side.is_some() && pieces[*index].side != side {
+            return false;
+        }
         let once = match pieces[*index].evidence {
             Evidence::ConfirmedTests { .. } => &mut seen[0],
             Evidence::StackedImbalance { .. } => &mut seen[1],
@@ -99,9 +102,11 @@ fn zone(pieces: &[Piece], members: &[usize], around: Decimal, score: f64) -> Res
     let found = || members.iter().map(|index| &pieces[*index]);
     let low = found().map(|piece| piece.low.max(least)).min();
     let high = found().map(|piece| piece.high.min(most)).max();
-    let center = found()
-        .find(|piece| piece.counts)
-        .map_or(around, |piece| piece.price.clamp(least, most));
+    let is_wall = |piece: &&Piece| piece.counts && matches!(piece.evidence, Evidence::Wall { .. });
+    let heaviest = found()
+        .find(is_wall)
+        .or_else(|| found().find(|piece| piece.counts));
+    let center = heaviest.map_or(around, |piece| piece.price.clamp(least, most));
     ResonanceZone {
         low: Number::new(low.unwrap_or(around)),
         high: Number::new(high.unwrap_or(around)),
@@ -123,6 +128,7 @@ mod tests {
             price,
             weight,
             ground,
+            side: (ground == Ground::Static).then_some(crate::model::report::BookSide::Bid),
             counts,
             evidence: Evidence::ValueAreaEdge {
                 price: Number::new(price),
@@ -145,7 +151,7 @@ mod tests {
             (zones[0].low.get(), zones[0].high.get()),
             (99_960.into(), 100_020.into())
         );
-        assert_eq!(zones[0].score, 0.86);
+        assert!((zones[0].score - 0.86).abs() < 1e-9);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::model::report::PriceZone;
 
 /// Buckets of the rolling sum.
 const WINDOW: usize = 10;
-/// Fewest sums in a row that make a zone, and fewest empty buckets that make a vacuum.
+/// Fewest buckets of a zone, fewest thin sums in a row and fewest empty buckets that make a vacuum.
 const SHORTEST: usize = 5;
-/// Percentile of the sums that a density zone exceeds, in tenths.
+/// Percentile of the sums without their largest bucket that a density zone exceeds, in tenths.
 const DENSE_TENTHS: usize = 9;
 /// A vacuum's sums are at most the median of all sums over this.
 const VACUUM_DIVISOR: Amount = 10;
@@ -26,47 +26,34 @@ struct Run {
 }
 
 /// Sums of ten buckets in a row; entry `k` covers the buckets `k..k + 10`.
-struct Rolling {
-    sums: Vec<Amount>,
-    sorted: Vec<Amount>,
+fn rolling(half: &HalfBook, sum: impl Fn(&[Amount]) -> Amount) -> Vec<Amount> {
+    half.buckets.windows(WINDOW).map(sum).collect()
 }
 
-impl Rolling {
-    fn new(half: &HalfBook) -> Self {
-        let sums: Vec<Amount> = half
-            .buckets
-            .windows(WINDOW)
-            .map(|window| window.iter().sum())
-            .collect();
-        let mut sorted = sums.clone();
-        sorted.sort_unstable();
-        Self { sums, sorted }
-    }
-
-    /// Nearest-rank percentile of the sums, in tenths; 0 when there are none.
-    fn percentile(&self, tenths: usize) -> Amount {
-        let rank = (self.sorted.len() * tenths).div_ceil(10);
-        self.sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
-    }
+/// Nearest-rank percentile, in tenths; 0 of nothing.
+fn percentile(values: &[Amount], tenths: usize) -> Amount {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * tenths).div_ceil(10);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
 /// Density zones of a side, strongest first.
 ///
-/// Maximal runs of five or more rolling sums above the side's 90th percentile that still are above it
-/// without their largest bucket. The zone is the buckets in the middle of these sums, cut back at both ends
-/// to the first bucket that holds at least half their mean.
+/// Sums are taken without their largest bucket, so that one wall is not a zone and a book of many walls
+/// does not hide the zones between them. A zone is a maximal run of ten or more sums above the side's 90th
+/// percentile of such sums: two large buckets alone are in at most nine sums together. It covers the buckets
+/// in the middle of these sums, cut back at both ends to the first that holds at least half their mean, and
+/// has at least five of them.
 ///
 /// Strength: `(x / (x + 1) + s / (s + 0.05)) / 2`, where `x` is the largest such sum over the percentile and
 /// `s` the zone's share of the side's quantity within 1 % of mid.
 pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
-    let rolling = Rolling::new(half);
-    let bar = rolling.percentile(DENSE_TENTHS);
-    let trimmed: Vec<Amount> = half
-        .buckets
-        .windows(WINDOW)
-        .map(|window| window.iter().sum::<Amount>() - window.iter().max().copied().unwrap_or(0))
-        .collect();
-    let zones = runs(trimmed.len(), SHORTEST, |index| trimmed[index] > bar)
+    let sums = rolling(half, |window| {
+        window.iter().sum::<Amount>() - window.iter().max().copied().unwrap_or(0)
+    });
+    let bar = percentile(&sums, DENSE_TENTHS);
+    let zones = runs(sums.len(), WINDOW, |index| sums[index] > bar)
         .into_iter()
         .filter_map(|run| {
             let (nearest, farthest) = (run.nearest + WINDOW / 2 - 1, run.farthest + WINDOW / 2);
@@ -76,7 +63,10 @@ pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
             let is_full = |quantity: &Amount| quantity * twice_count >= volume;
             let farthest = nearest + inside.iter().rposition(is_full)?;
             let nearest = nearest + inside.iter().position(is_full)?;
-            let largest = trimmed[run.nearest..=run.farthest].iter().max()?;
+            if farthest + 1 - nearest < SHORTEST {
+                return None;
+            }
+            let largest = sums[run.nearest..=run.farthest].iter().max()?;
             let share = ratio(half.buckets[nearest..=farthest].iter().sum(), half.near());
             let excess = ratio(*largest, bar.max(1));
             let strength = f64::midpoint(excess / (excess + 1.0), share / (share + 0.05));
@@ -94,10 +84,10 @@ pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
 /// Strength: `(1 - r) × n / (n + 10)`, where `n` is the number of buckets and `r` the quantity per ten buckets
 /// over the side's median sum, at most 1.
 pub(crate) fn vacuums(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
-    let rolling = Rolling::new(half);
-    let median = rolling.percentile(5);
-    let thin = runs(rolling.sums.len(), SHORTEST, |index| {
-        rolling.sums[index] * VACUUM_DIVISOR <= median
+    let sums = rolling(half, |window| window.iter().sum());
+    let median = percentile(&sums, 5);
+    let thin = runs(sums.len(), SHORTEST, |index| {
+        sums[index] * VACUUM_DIVISOR <= median
     });
     let thin = thin.into_iter().map(|run| Run {
         nearest: run.nearest,

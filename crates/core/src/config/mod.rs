@@ -19,6 +19,9 @@ mod reader;
 mod redis;
 mod render;
 mod secret;
+mod secret_value;
+mod url;
+mod values;
 
 use std::path::Path;
 

@@ -242,7 +242,7 @@ pub struct ResonanceZone {
     pub low: Number,
     /// Highest price of its evidence, inside 0.05 % of the centre.
     pub high: Number,
-    /// Price of the heaviest evidence.
+    /// Price of the heaviest wall, or of the heaviest evidence where there is no wall.
     pub center: Number,
     /// 0..1, four decimals.
     pub score: f64,
@@ -358,7 +358,7 @@ pub struct MarketContext {
 pub struct DataHonesty {
     /// Age of the newest snapshot in seconds, three decimals; none without a snapshot.
     pub snapshot_age_seconds: Option<f64>,
-    /// The newest snapshot or the newest minute is older than three intervals, or there is none.
+    /// The newest snapshot or the newest minute is older than three intervals, or dated that far ahead.
     pub stale: bool,
     /// Snapshots of this market that were used.
     pub snapshots_used: u32,

@@ -1,0 +1,149 @@
+//! Advice of the rules, and quotes.
+
+use rust_decimal::Decimal;
+use strategy_core::analysis::{Params, rules};
+use strategy_core::model::MinuteFootprint;
+use strategy_core::model::advice::{AbstainReason, Action, Advice, PriceRange, QuoteSide, RiskLevel};
+use strategy_core::model::report::{MarketReport, Number};
+
+use crate::builders::{even_book, minute, report_at};
+
+/// Calm minutes around 100000, coming near the given bucket and leaving it every fifth minute.
+fn visits(count: i64, bucket: Option<i64>) -> Vec<MinuteFootprint> {
+    let calm: &[(i64, i64, i64)] = &[(99_997, 100, 100), (100_003, 100, 100)];
+    (0..count)
+        .map(|number| match bucket {
+            Some(bucket) if number % 5 == 3 => {
+                minute(number, true, &[(bucket, 3000, 3000), (bucket + 1, 100, 100)])
+            }
+            _ => minute(number, true, calm),
+        })
+        .collect()
+}
+
+fn market(walls: &[(i64, i64)], minutes: &[MinuteFootprint]) -> MarketReport {
+    let books: Vec<_> = (minutes.len() - 12..minutes.len())
+        .map(|number| even_book(i64::try_from(number).unwrap(), 100_000, 600, walls))
+        .collect();
+    let last = i64::try_from(minutes.len()).unwrap() - 1;
+    report_at(last, &books, minutes, &Params::default())
+}
+
+fn advise(report: &MarketReport) -> Result<Advice, AbstainReason> {
+    rules::advise(report, Params::default().tick)
+}
+
+/// Every quote is passive, inside the range, on the grid and outside vacuums, and the weights add up.
+fn check_quotes(report: &MarketReport, advice: &Advice) {
+    let range = advice.price_range.unwrap();
+    assert!(!advice.quotes.is_empty() && range.low <= range.high);
+    for quote in &advice.quotes {
+        assert!(
+            range.low <= quote.price && quote.price <= range.high,
+            "{quote:?} {range:?}"
+        );
+        match quote.side {
+            QuoteSide::Buy => assert!(quote.price < report.context.best_ask.unwrap()),
+            QuoteSide::Sell => assert!(quote.price > report.context.best_bid.unwrap()),
+        }
+        assert!(quote.price.get().scale() <= 2);
+        assert!(report.vacuum_ranges.iter().all(|zone| {
+            let inner = zone.low.get() + Decimal::ONE..zone.high.get() - Decimal::ONE;
+            !inner.contains(&quote.price.get())
+        }));
+    }
+    let sum: f64 = advice.quotes.iter().map(|quote| quote.weight).sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{:?}", advice.quotes);
+}
+
+#[test]
+fn a_confirmed_support_is_bought_in_front_of_its_wall() {
+    let report = market(&[(99_960, 80_000)], &visits(180, Some(99_962)));
+    let advice = advise(&report).unwrap();
+    assert_eq!(advice.action, Action::Buy, "{}", advice.reasoning);
+    check_quotes(&report, &advice);
+    // The wall stands at 99960.50.
+    assert_eq!(advice.quotes[0].price.get(), Decimal::new(9_996_051, 2));
+    assert!(
+        advice.confidence > 0.5 && advice.reasoning.contains("99960.5"),
+        "{advice:?}"
+    );
+    assert_eq!(advice.risk_level, RiskLevel::Low);
+}
+
+#[test]
+fn a_confirmed_resistance_is_sold_in_front_of_its_wall() {
+    let report = market(&[(100_040, 80_000)], &visits(180, Some(100_037)));
+    let advice = advise(&report).unwrap();
+    assert_eq!(advice.action, Action::Sell, "{}", advice.reasoning);
+    check_quotes(&report, &advice);
+    assert_eq!(advice.quotes[0].price.get(), Decimal::new(10_004_049, 2));
+}
+
+#[test]
+fn between_equal_walls_it_holds_and_quotes_both_sides() {
+    let report = market(&[(99_900, 80_000), (100_101, 80_000)], &visits(180, None));
+    let advice = advise(&report).unwrap();
+    assert_eq!(advice.action, Action::Hold, "{}", advice.reasoning);
+    check_quotes(&report, &advice);
+    let count = |side| advice.quotes.iter().filter(|quote| quote.side == side).count();
+    assert!(count(QuoteSide::Buy) > 0 && count(QuoteSide::Sell) > 0);
+}
+
+#[test]
+fn a_market_without_levels_is_a_hold_that_says_so() {
+    let advice = advise(&market(&[], &visits(180, None))).unwrap();
+    assert_eq!((advice.action, advice.price_range), (Action::Hold, None));
+    assert!(advice.quotes.is_empty() && advice.reasoning.contains("nothing"));
+}
+
+#[test]
+fn confidence_follows_the_tests_of_the_level() {
+    let confidence = |bucket| {
+        let report = market(&[(99_960, 80_000)], &visits(180, bucket));
+        advise(&report).unwrap().confidence
+    };
+    assert!(confidence(Some(99_962)) > confidence(None));
+}
+
+#[test]
+fn a_gap_in_the_flow_window_makes_it_abstain() {
+    let mut minutes = visits(180, Some(99_962));
+    for damaged in minutes.iter_mut().skip(100).take(9) {
+        damaged.complete = false;
+    }
+    assert!(
+        advise(&market(&[(99_960, 80_000)], &minutes)).is_ok(),
+        "five percent is bearable"
+    );
+    minutes[50].complete = false;
+    assert_eq!(
+        advise(&market(&[(99_960, 80_000)], &minutes)).unwrap_err(),
+        AbstainReason::IncompleteData
+    );
+}
+
+#[test]
+fn a_short_record_lowers_confidence_and_raises_risk_but_fourteen_minutes_are_too_few() {
+    let report = |count| market(&[(99_960, 80_000)], &visits(count, Some(99_962)));
+    assert_eq!(advise(&report(14)).unwrap_err(), AbstainReason::IncompleteData);
+    let (short, long) = (advise(&report(30)).unwrap(), advise(&report(180)).unwrap());
+    assert!(short.confidence < long.confidence && short.risk_level > long.risk_level);
+}
+
+#[test]
+fn quotes_for_an_accepted_answer_stay_in_its_range_and_out_of_vacuums() {
+    let mut changes = vec![(99_960, 80_000)];
+    changes.extend((99_965..99_990).map(|bucket| (bucket, 0)));
+    let report = market(&changes, &visits(180, None));
+    // The one unit below the empty buckets is thin, too: a tenth of what ten buckets hold elsewhere.
+    assert_eq!(report.vacuum_ranges[0].low.get(), Decimal::from(99_964));
+    let range = PriceRange {
+        low: Number::new(Decimal::from(99_955)),
+        high: Number::new(Decimal::from(99_995)),
+    };
+    let quotes = rules::quotes_for(&report, Action::Buy, &range, Params::default().tick);
+    let prices: Vec<String> = quotes.iter().map(|quote| quote.price.get().to_string()).collect();
+    // In front of the wall; half of 0.05 % before it is in the vacuum, the whole is outside the range.
+    assert_eq!(prices, ["99960.51", "99964"]);
+}
