@@ -1,9 +1,5 @@
 //! Both programs, as processes, against a real Redis and the simulators.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, what cannot be done fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be done fails the test")]
 
 mod collector;
 mod config;
