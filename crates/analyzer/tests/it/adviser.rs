@@ -1,9 +1,11 @@
 //! One adviser over several cycles: when it asks the model, when it does not, and what the line says.
 
 use analyzer::adviser::{Adviser, default_tick};
+use analyzer::llm::models::{ModelList, Verdict};
 use analyzer::recommendation::{Recommendation, Source, Status};
 use chrono::TimeDelta;
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use secrecy::SecretString;
 use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::model::advice::AbstainReason;
 use strategy_core::model::report::MarketReport;
@@ -93,6 +95,21 @@ async fn the_line_of_a_good_model_rests_on_the_analysis() {
     // The prefix that the vendor caches is the same in both rounds.
     assert_eq!(requests[0].body["messages"][0], requests[1].body["messages"][0]);
     assert_eq!(requests[0].body["tools"], requests[1].body["tools"]);
+}
+
+#[tokio::test]
+async fn the_vendor_is_asked_whether_it_knows_the_model() {
+    let server = model().await;
+    let verdict = async |extra: &str, key: &str| {
+        let text = market::yaml(std::path::Path::new("."), 1, &server.url(), extra);
+        let config = market::config(&text);
+        let list = ModelList::new(&config.analyzer.deepseek, SecretString::from(key)).unwrap();
+        list.ask().await
+    };
+    assert_eq!(verdict("timeout: 20", KEY).await, Verdict::Offered);
+    let retired = verdict("timeout: 20, model: deepseek-chat", KEY).await;
+    assert!(matches!(retired, Verdict::NotOffered(names) if names.contains(&"deepseek-flash".to_owned())));
+    assert_eq!(verdict("timeout: 20", "wrong").await, Verdict::Unknown(Some(401)));
 }
 
 #[tokio::test]
