@@ -204,3 +204,60 @@ async fn data_that_do_not_allow_advice_cost_nothing() {
     }
     assert!(server.requests().is_empty());
 }
+
+/// What the model does in a cycle: mostly well, otherwise one of many things.
+fn mood(random: u64) -> Option<ModelReply> {
+    Some(match random % 48 {
+        0 => ModelReply::error(400, "no"),
+        1 => ModelReply::unauthorized(),
+        2 => ModelReply::no_balance(),
+        3 => ModelReply::blank_content(),
+        4 => ModelReply::text("Buy now, do not sell."),
+        5 => ModelReply::finish_reason("length"),
+        6 => ModelReply::finish_reason("content_filter"),
+        7 => ModelReply::AnswerWith(serde_json::json!({"price_range": [0, 0]})),
+        8 => ModelReply::dsml(),
+        9 => ModelReply::rate_limited(Some(3600)),
+        10 => ModelReply::unknown_tool(),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
+    let server = model().await;
+    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+    let mut now = market::now();
+    let (mut requests, mut tokens, mut by_model) = (0, 0, 0);
+    let mut random = 88_172_645_463_325_252_u64;
+    for _cycle in 0..200 {
+        // Xorshift: the same moods in every run.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        server.script().clear();
+        if let Some(reply) = mood(random) {
+            server.script().always(reply);
+        }
+        let before = server.requests().len();
+        let line = adviser.advise(&report, now, || 0.0).await;
+        now += TimeDelta::seconds(60);
+        let asked = server.requests().len() - before;
+        let spending = line.model_usage.map_or((0, 0), |spending| {
+            let usage = spending.usage;
+            let tokens = usage.cached_tokens + usage.input_tokens + usage.output_tokens;
+            (spending.requests as usize, tokens)
+        });
+        assert_eq!(spending.0, asked);
+        (requests, tokens) = (requests + spending.0, tokens + spending.1);
+        match said(&line) {
+            Said::Model => by_model += 1,
+            // The rules speak for a model that was not there, or not asked.
+            Said::Rules(_) => assert!(asked <= 1, "{line:?}"),
+            Said::Abstain(_) => assert!(asked >= 1 && line.quotes.is_empty(), "{line:?}"),
+        }
+    }
+    assert_eq!(requests, server.requests().len());
+    assert_eq!(tokens, server.stats().tokens());
+    assert!(by_model > 20, "{by_model}");
+}
