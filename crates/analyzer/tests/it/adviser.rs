@@ -1,9 +1,11 @@
 //! One adviser over several cycles: when it asks the model, when it does not, and what the line says.
 
 use analyzer::adviser::{Adviser, default_tick};
+use analyzer::llm::models::{ModelList, Verdict};
 use analyzer::recommendation::{Recommendation, Source, Status};
 use chrono::TimeDelta;
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use secrecy::SecretString;
 use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::model::advice::AbstainReason;
 use strategy_core::model::report::MarketReport;
@@ -93,6 +95,21 @@ async fn the_line_of_a_good_model_rests_on_the_analysis() {
     // The prefix that the vendor caches is the same in both rounds.
     assert_eq!(requests[0].body["messages"][0], requests[1].body["messages"][0]);
     assert_eq!(requests[0].body["tools"], requests[1].body["tools"]);
+}
+
+#[tokio::test]
+async fn the_vendor_is_asked_whether_it_knows_the_model() {
+    let server = model().await;
+    let verdict = async |extra: &str, key: &str| {
+        let text = market::yaml(std::path::Path::new("."), 1, &server.url(), extra);
+        let config = market::config(&text);
+        let list = ModelList::new(&config.analyzer.deepseek, SecretString::from(key)).unwrap();
+        list.ask().await
+    };
+    assert_eq!(verdict("timeout: 20", KEY).await, Verdict::Offered);
+    let retired = verdict("timeout: 20, model: deepseek-chat", KEY).await;
+    assert!(matches!(retired, Verdict::NotOffered(names) if names.contains(&"deepseek-flash".to_owned())));
+    assert_eq!(verdict("timeout: 20", "wrong").await, Verdict::Unknown(Some(401)));
 }
 
 #[tokio::test]
@@ -186,4 +203,61 @@ async fn data_that_do_not_allow_advice_cost_nothing() {
         );
     }
     assert!(server.requests().is_empty());
+}
+
+/// What the model does in a cycle: mostly well, otherwise one of many things.
+fn mood(random: u64) -> Option<ModelReply> {
+    Some(match random % 48 {
+        0 => ModelReply::error(400, "no"),
+        1 => ModelReply::unauthorized(),
+        2 => ModelReply::no_balance(),
+        3 => ModelReply::blank_content(),
+        4 => ModelReply::text("Buy now, do not sell."),
+        5 => ModelReply::finish_reason("length"),
+        6 => ModelReply::finish_reason("content_filter"),
+        7 => ModelReply::AnswerWith(serde_json::json!({"price_range": [0, 0]})),
+        8 => ModelReply::dsml(),
+        9 => ModelReply::rate_limited(Some(3600)),
+        10 => ModelReply::unknown_tool(),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
+    let server = model().await;
+    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+    let mut now = market::now();
+    let (mut requests, mut tokens, mut by_model) = (0, 0, 0);
+    let mut random = 88_172_645_463_325_252_u64;
+    for _cycle in 0..200 {
+        // Xorshift: the same moods in every run.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        server.script().clear();
+        if let Some(reply) = mood(random) {
+            server.script().always(reply);
+        }
+        let before = server.requests().len();
+        let line = adviser.advise(&report, now, || 0.0).await;
+        now += TimeDelta::seconds(60);
+        let asked = server.requests().len() - before;
+        let spending = line.model_usage.map_or((0, 0), |spending| {
+            let usage = spending.usage;
+            let tokens = usage.cached_tokens + usage.input_tokens + usage.output_tokens;
+            (spending.requests as usize, tokens)
+        });
+        assert_eq!(spending.0, asked);
+        (requests, tokens) = (requests + spending.0, tokens + spending.1);
+        match said(&line) {
+            Said::Model => by_model += 1,
+            // The rules speak for a model that was not there, or not asked.
+            Said::Rules(_) => assert!(asked <= 1, "{line:?}"),
+            Said::Abstain(_) => assert!(asked >= 1 && line.quotes.is_empty(), "{line:?}"),
+        }
+    }
+    assert_eq!(requests, server.requests().len());
+    assert_eq!(tokens, server.stats().tokens());
+    assert!(by_model > 20, "{by_model}");
 }

@@ -4,15 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use analyzer::feed::Feed;
 use chrono::TimeDelta;
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
 use market_sim::redis::{RedisOptions, RedisServer};
 use market_sim::wait::eventually;
 use redis::AsyncCommands as _;
 use serde_json::Value;
+use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
-use strategy_core::model::MinuteFootprint;
+use strategy_core::model::{DepthSnapshot, MinuteFootprint};
+use strategy_core::store::Store;
 use strategy_core::time::Minute;
 use tempfile::TempDir;
 
@@ -86,7 +89,7 @@ fn is_success(code: ExitCode) -> bool {
 /// Runs one cycle as `--once` does.
 async fn once(config: &Config) -> bool {
     let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-    analyzer::run_once(config, &lifecycle).unwrap();
+    analyzer::run_once(config, None, &lifecycle).unwrap();
     is_success(lifecycle.finish().await)
 }
 
@@ -98,7 +101,7 @@ struct Running {
 impl Running {
     fn start(config: &Config) -> Self {
         let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-        analyzer::run(config, &lifecycle).unwrap();
+        analyzer::run(config, None, &lifecycle).unwrap();
         Self { lifecycle }
     }
 
@@ -181,6 +184,40 @@ async fn the_model_advises_from_all_minutes_of_the_window_and_from_late_ones() {
         .await
         .unwrap();
     assert!(running.stop().await.0);
+}
+
+/// What a feed has read, compared with an analysis of everything at once.
+async fn reads_all(feed: &mut Feed, world: &World, minutes: &[MinuteFootprint], books: &[DepthSnapshot]) {
+    let mut store = Store::new(&world.config("timeout: 1", 60).redis.store_options()).unwrap();
+    feed.refresh(&mut store).await.unwrap();
+    let now = market::now();
+    let symbol = market::symbol();
+    let input = Input {
+        symbol: &symbol,
+        now,
+        depth: books,
+        minutes,
+    };
+    assert_eq!(
+        feed.report(now).await.unwrap(),
+        analyze(&input, &Params::default())
+    );
+}
+
+#[tokio::test]
+async fn a_feed_that_was_away_for_hours_reads_what_it_missed() {
+    let world = World::new().await;
+    let (books, minutes) = (market::books(TimeDelta::seconds(5)), market::minutes(700));
+    let mut connection = world.redis.connection().await;
+    let mut feed = Feed::new(market::symbol(), Params::default());
+    market::publish(&mut connection, &books[8..], &minutes[400..]).await;
+    reads_all(&mut feed, &world, &minutes[400..], &books[8..]).await;
+    // Five hours and several snapshots later, all at once.
+    market::publish(&mut connection, &books, &minutes).await;
+    reads_all(&mut feed, &world, &minutes, &books).await;
+    // Redis lost almost everything.
+    market::publish(&mut connection, &books[10..], &minutes[650..]).await;
+    reads_all(&mut feed, &world, &minutes[650..], &books[10..]).await;
 }
 
 #[tokio::test]
@@ -400,6 +437,41 @@ async fn what_was_spent_today_is_known_after_a_restart() {
         (&lines[1]["source"], &lines[1]["fallback_reason"]),
         (&"rules".into(), &"budget".into())
     );
+}
+
+#[tokio::test]
+async fn a_recorded_day_is_replayed_at_no_cost() {
+    let world = World::new().await;
+    let config = world.config("timeout: 20", 60);
+    assert!(once(&config).await);
+    let asked = world.model.requests().len();
+    let archive = std::fs::read_dir(world.directory.path().join("logs/model")).unwrap();
+    let archive = archive.last().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&archive).unwrap();
+    let record: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(record["outcome"], "accepted");
+    assert_eq!(record["messages"][0]["role"], "system");
+    assert_eq!(record["turns"].as_array().unwrap().len(), 2);
+    assert!(!text.contains(KEY));
+
+    let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
+    analyzer::run_once(&config, Some(&archive), &lifecycle).unwrap();
+    assert!(is_success(lifecycle.finish().await));
+    let lines = world.lines();
+    for field in [
+        "action",
+        "price_range",
+        "confidence",
+        "reasoning",
+        "source",
+        "status",
+        "model",
+    ] {
+        assert_eq!(lines[0][field], lines[1][field], "{field}");
+    }
+    assert_eq!(lines[1]["detail"], "replayed from a recording");
+    assert_eq!(lines[1]["model_usage"]["cost_usd"], 0);
+    assert_eq!(world.model.requests().len(), asked);
 }
 
 #[tokio::test]

@@ -42,11 +42,16 @@ fn side(step: Decimal, wall: Decimal) -> Vec<DepthLevel> {
         .collect()
 }
 
+/// Now, as exactly as Redis keeps it.
+fn stored_now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(now().timestamp_micros()).unwrap()
+}
+
 /// Twelve books, one a minute, the newest `age` old.
 pub(crate) fn books(age: TimeDelta) -> Vec<DepthSnapshot> {
     (0..12)
         .map(|index| {
-            let at = now() - age - TimeDelta::minutes(index);
+            let at = stored_now() - age - TimeDelta::minutes(index);
             let id = 1_000_000 - u64::try_from(index).unwrap();
             let (bids, asks) = (side(dec!(-1), SUPPORT), side(dec!(1), dec!(110190)));
             DepthSnapshot::new(symbol(), at, id, bids, asks).unwrap()

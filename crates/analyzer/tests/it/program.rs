@@ -168,8 +168,13 @@ async fn the_key_is_nowhere_to_be_found() {
     std::fs::write(&yaml, traced).unwrap();
     let ran = run(directory.path(), &["--once"]).await;
     let mut everything = text(&ran.stderr);
-    for entry in std::fs::read_dir(directory.path().join("logs")).unwrap() {
-        everything.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    for folder in ["logs", "logs/model"] {
+        for entry in std::fs::read_dir(directory.path().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                everything.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
     }
     assert!(everything.contains("unauthorized"), "{everything}");
     assert!(!everything.contains(KEY), "{everything}");
