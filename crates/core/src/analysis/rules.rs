@@ -135,7 +135,7 @@ fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> 
     let zones = report
         .resonance
         .iter()
-        .filter(|zone| on_side(zone.center.get()) && rests(zone, &on_side))
+        .filter(|zone| on_side(zone.center.get()) && rests(zone, on_side))
         .map(|zone| zone_footing(zone, levels, mid));
     let walls = levels
         .iter()
