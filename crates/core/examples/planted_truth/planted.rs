@@ -376,6 +376,8 @@ pub(crate) fn lives(recorded: &Recorded, seeds: u64) -> Tally {
             .into_iter()
             .enumerate()
             {
+                // Orders come and go in every wall.
+                let held = whole(held as f64 * random.real(0.85, 1.15)).max(1);
                 sides[0].insert(places[place], held);
             }
             limit(&mut sides[0], 0);

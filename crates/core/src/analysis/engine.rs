@@ -16,6 +16,7 @@ use crate::analysis::{Params, context, imbalance, levels, resonance, zones};
 use crate::model::report::{BookSide, Confirmation, MarketReport, Number, PriceZone, ValueArea, VolumeNode};
 use crate::model::{DepthSnapshot, MinuteFootprint};
 use crate::symbol::Symbol;
+use crate::time::Minute;
 
 /// Most prices in `poc_levels`.
 const MOST_POC_LEVELS: usize = 10;
@@ -92,6 +93,13 @@ impl Engine {
         while self.books.len() > window {
             self.books.pop_first();
         }
+    }
+
+    /// Whether a minute that has been taken and is not before the window was complete; none when it is not known.
+    ///
+    /// A caller that reads only new and incomplete minutes needs nothing else to stay up to date.
+    pub fn minute_complete(&self, minute: Minute) -> Option<bool> {
+        self.window.minute(minute.number()).map(|flow| flow.complete)
     }
 
     /// Takes one minute, or takes it again in place of the earlier version.

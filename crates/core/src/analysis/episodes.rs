@@ -78,7 +78,8 @@ impl<'a> Tape<'a> {
     /// Near is within `d = max(2, 0.02 % of the price)`. A test begins when trades come near after having
     /// been away on one side. It held when trades are seen `2d` away on that side in a later minute, broke
     /// when they are seen `2d` away on the other side, and is open when both happen in one minute, when a
-    /// minute is not wholly known, or when the data end.
+    /// minute is not wholly known, or when the data end. The next test begins only after a minute that lies
+    /// wholly beyond `d`, so that price swinging about the level is one test and not many.
     pub(crate) fn tests_of(&self, level: Decimal) -> Confirmation {
         let price = to_f64(level);
         let near = NEAR_FLOOR.max(price * NEAR_SHARE);
@@ -127,8 +128,7 @@ impl<'a> Tape<'a> {
                         (true, false) => {
                             held += 1;
                             absorbed += volume;
-                            // The minute may still have been near; the next test begins in a later one.
-                            State::Away(from)
+                            away(low, high, price, near)
                         }
                         (false, true) => {
                             broken += 1;

@@ -8,6 +8,9 @@ use crate::analysis::walls::{Wall, was_there};
 use crate::analysis::window::Window;
 use crate::model::report::{BookSide, WallLife};
 
+/// An unattributed loss of more than this part of the wall at once is a pull: one in so many. Smaller ones are
+/// the coming and going of orders in every wall.
+const PULL_DIVISOR: Amount = 3;
 /// Snapshots that could see the wall, from which its presence means something.
 const FEWEST_SNAPSHOTS: u32 = 10;
 
@@ -27,8 +30,8 @@ pub(crate) struct Life {
 /// beyond that where one of these minutes is not wholly known.
 ///
 /// The wall is fleeting when at least ten snapshots could see its bucket and less than a fifth of them had
-/// it; or when, while price came nearer, losses of at least half its largest size are unattributed, and
-/// more than what was consumed before the newest snapshot. Adding quantity to the newest snapshot can
+/// it; or when, while price came nearer, unattributed losses of more than a third of it at once add up to at
+/// least half its largest size, and to more than was consumed before the newest snapshot. Adding quantity to the newest snapshot can
 /// undo both but bring about neither.
 pub(crate) fn follow(
     wall: &Wall,
@@ -131,7 +134,9 @@ fn losses(wall: &Wall, side: BookSide, books: &[&BucketedBook], window: &Window,
         }
         losses.unattributed += rest;
         if came_nearer(older, newer, wall.bucket, grid) {
-            losses.unattributed_near += rest;
+            if rest * PULL_DIVISOR > before {
+                losses.unattributed_near += rest;
+            }
             if index > 1 {
                 losses.consumed_near_before += consumed;
             }

@@ -200,3 +200,31 @@ mod tests {
         assert_eq!(Profile::new(&BTreeMap::new()), None);
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_area_holds_seventy_percent_and_no_row_too_many(rows in prop::collection::vec(0_i64..50, 1..60)) {
+            let rows: Vec<Amount> = rows.into_iter().map(Amount::from).collect();
+            let total: Amount = rows.iter().sum();
+            prop_assume!(total > 0);
+            let poc = point_of_control(&rows).unwrap();
+            for (rule, step) in [(ValueAreaRule::TwoRow, 2), (ValueAreaRule::OneRow, 1)] {
+                let area = value_area(&rows, poc, rule);
+                prop_assert!(area.low <= poc && poc <= area.high && area.high < rows.len());
+                prop_assert_eq!(area.volume, rows[area.low..=area.high].iter().sum::<Amount>());
+                prop_assert!(area.volume * 10 >= total * 7);
+                // Without the rows added last it was not enough: on one of the two sides.
+                let without = |low: usize, high: usize| rows[low..=high].iter().sum::<Amount>() * 10 < total * 7;
+                let grown = area.low < poc || area.high > poc;
+                let top = area.high.saturating_sub(step).max(poc);
+                let bottom = (area.low + step).min(poc);
+                prop_assert!(!grown || without(area.low, top) || without(bottom, area.high));
+            }
+        }
+    }
+}

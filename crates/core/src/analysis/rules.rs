@@ -135,7 +135,7 @@ fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> 
     let zones = report
         .resonance
         .iter()
-        .filter(|zone| on_side(zone.center.get()))
+        .filter(|zone| on_side(zone.center.get()) && rests(zone, on_side))
         .map(|zone| zone_footing(zone, levels, mid));
     let walls = levels
         .iter()
@@ -146,6 +146,15 @@ fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> 
             if other.weight > best.weight { other } else { best }
         },
     )
+}
+
+/// True if all resting quantity of a zone is on the side asked for.
+fn rests(zone: &ResonanceZone, on_side: impl Fn(Decimal) -> bool) -> bool {
+    zone.evidence.iter().all(|evidence| match evidence {
+        Evidence::Wall { price, .. } => on_side(price.get()),
+        Evidence::DensityZone { low, high, .. } => on_side((low.get() + high.get()) / Decimal::TWO),
+        _ => true,
+    })
 }
 
 fn zone_footing(zone: &ResonanceZone, levels: &[Level], mid: Decimal) -> Footing {

@@ -177,6 +177,44 @@ mod tests {
     }
 
     #[test]
+    fn strength_grows_with_size_share_and_presence_and_falls_when_fleeting() {
+        let wall = |norm_ratio: f64, side_share: f64| Wall {
+            bucket: 0,
+            price: Decimal::ONE,
+            quantity: 1,
+            norm_ratio,
+            side_share,
+        };
+        let weakest = strength(&wall(5.0, 0.015), 1, 60, true);
+        assert!(weakest >= 0.1, "published at the default threshold: {weakest}");
+        for (weaker, stronger) in [
+            (
+                strength(&wall(5.0, 0.02), 5, 10, false),
+                strength(&wall(6.0, 0.02), 5, 10, false),
+            ),
+            (
+                strength(&wall(5.0, 0.02), 5, 10, false),
+                strength(&wall(5.0, 0.03), 5, 10, false),
+            ),
+            (
+                strength(&wall(5.0, 0.02), 5, 10, false),
+                strength(&wall(5.0, 0.02), 6, 10, false),
+            ),
+            (
+                strength(&wall(5.0, 0.02), 5, 10, true),
+                strength(&wall(5.0, 0.02), 5, 10, false),
+            ),
+            (
+                strength(&wall(5.0, 0.02), 1, 1, false),
+                strength(&wall(5.0, 0.02), 60, 60, false),
+            ),
+        ] {
+            assert!(weaker < stronger);
+        }
+        assert!(strength(&wall(1000.0, 1.0), 60, 60, false) <= 1.0);
+    }
+
+    #[test]
     fn the_edge_of_sight_is_no_wall() {
         assert_eq!(buckets(&side(&[(99, "500")])), [0_i64; 0]);
         assert_eq!(buckets(&side(&[(98, "500")])), [101]);
