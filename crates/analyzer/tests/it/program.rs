@@ -267,3 +267,39 @@ async fn status_tells_a_running_program_from_one_that_is_not() {
     let after = run(directory.path(), &["status"]).await;
     assert_eq!(after.status.code(), Some(1));
 }
+
+/// B28: two processes that rotated one log lost lines.
+#[tokio::test]
+async fn processes_that_share_and_rotate_one_log_lose_no_line() {
+    let redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    let yaml = directory.path().join("analyzer.yaml");
+    let small = "level: DEBUG, max_file_size_mb: 0.001, backup_count: 500, file_path:";
+    let text_of_it = std::fs::read_to_string(&yaml).unwrap();
+    std::fs::write(&yaml, text_of_it.replace("level: DEBUG, file_path:", small)).unwrap();
+    let mut runs = tokio::task::JoinSet::new();
+    for _process in 0..6 {
+        let path = directory.path().to_owned();
+        runs.spawn(async move { run(&path, &["--once"]).await });
+    }
+    let mut printed: Vec<String> = Vec::new();
+    while let Some(ran) = runs.join_next().await {
+        let errors = text(&ran.unwrap().stderr);
+        printed.extend(errors.lines().map(str::to_owned));
+    }
+    let mut logged: Vec<String> = Vec::new();
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory.path().join("logs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().contains("/strategy_agent.log") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.len() <= 1048, "{}", path.display());
+            logged.extend(text.lines().map(str::to_owned));
+            files += 1;
+        }
+    }
+    printed.sort();
+    logged.sort();
+    assert_eq!(printed, logged);
+    assert!(files > 5, "{files} files");
+}
