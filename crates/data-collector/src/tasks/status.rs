@@ -13,8 +13,8 @@ use crate::shared::Shared;
 /// How often the status is written.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Longest time for one write, and for the last one.
-const WRITE_LIMIT: Duration = Duration::from_millis(300);
+/// Longest time for one write while the program runs, and for the last one.
+const WRITE_LIMITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(300));
 
 /// Runs until the program stops, and then writes that it does not run any more.
 ///
@@ -26,7 +26,11 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         return Ok(());
     }
     loop {
-        write(&shared, &mut store, true).await;
+        // Dropped when the program stops: the last write follows.
+        let _stopped = shared
+            .stop
+            .run_until_cancelled(write(&shared, &mut store, true))
+            .await;
         if !shared.pause(EVERY).await {
             break;
         }
@@ -38,8 +42,13 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
 
 async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
     let status = status(shared, is_running);
+    let limit = if is_running {
+        WRITE_LIMITS.0
+    } else {
+        WRITE_LIMITS.1
+    };
     // A status that cannot be written expires, which says the same.
-    if let Ok(Err(error)) = timeout(WRITE_LIMIT, store.put_collector_status(&status)).await {
+    if let Ok(Err(error)) = timeout(limit, store.put_collector_status(&status)).await {
         tracing::debug!(
             error = &error as &dyn std::error::Error,
             "the status was not written"
