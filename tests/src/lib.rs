@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::print_stdout,
     reason = "helpers of tests: what they cannot do must fail the test, loudly and with its reason"
 )]
 

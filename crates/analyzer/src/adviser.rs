@@ -16,13 +16,15 @@ use crate::llm::breaker::{Breaker, Change, Pause};
 use crate::llm::cost::{Ledger, cost_usd};
 use crate::llm::deepseek::{Asked, Deepseek, SetupError};
 use crate::llm::error::{LlmError, Outcome};
+use crate::llm::record::{Record, Recording};
 use crate::llm::reply::{Answer, Given};
 use crate::recommendation::{MarketContext, Recommendation, Source, Spending};
 
 /// The model, the rules, and what is known about the model.
 #[derive(Debug)]
 pub struct Adviser {
-    model: Result<Deepseek, Absent>,
+    model: Model,
+    record: Option<Record>,
     language: Language,
     tick: BucketWidth,
     breaker: Breaker,
@@ -30,6 +32,17 @@ pub struct Adviser {
     ledger: Ledger,
     max_cost_per_day_usd: f64,
     over_budget: bool,
+}
+
+/// Who is asked.
+#[derive(Debug)]
+enum Model {
+    /// The vendor's.
+    Live(Box<Deepseek>),
+    /// One that repeats what was recorded.
+    Recorded(Recording),
+    /// Nobody.
+    Absent(Absent),
 }
 
 /// Why there is no model at all.
@@ -51,9 +64,8 @@ impl Absent {
     }
 }
 
-/// Why the model is not asked in this cycle.
+/// Why a model that is there is not asked in this cycle.
 enum NotAsked {
-    Absent(Absent),
     Paused(Pause),
     Budget,
 }
@@ -61,7 +73,6 @@ enum NotAsked {
 impl NotAsked {
     fn code(&self) -> &'static str {
         match self {
-            Self::Absent(absent) => absent.code(),
             Self::Paused(pause) => pause.code(),
             Self::Budget => AbstainReason::Budget.as_str(),
         }
@@ -75,12 +86,13 @@ impl Adviser {
     /// [`SetupError`] when the model's client cannot be made.
     pub fn new(config: &DeepseekConfig, tick: BucketWidth, ledger: Ledger) -> Result<Self, SetupError> {
         let model = match config.api_key.get() {
-            _ if !config.enabled => Err(Absent::Disabled),
-            None => Err(Absent::NoKey),
-            Some(key) => Ok(Deepseek::new(config, key.clone())?),
+            _ if !config.enabled => Model::Absent(Absent::Disabled),
+            None => Model::Absent(Absent::NoKey),
+            Some(key) => Model::Live(Box::new(Deepseek::new(config, key.clone())?)),
         };
         Ok(Self {
             model,
+            record: None,
             language: config.language,
             tick,
             breaker: Breaker::default(),
@@ -91,9 +103,22 @@ impl Adviser {
         })
     }
 
-    /// The model, or why there is none.
-    pub fn model(&self) -> Result<&Deepseek, Absent> {
-        self.model.as_ref().map_err(|absent| *absent)
+    /// Answers from a recording from now on, whether or not there is a model.
+    pub fn replay(&mut self, recording: Recording) {
+        self.model = Model::Recorded(recording);
+    }
+
+    /// Why there is no model.
+    pub fn absent(&self) -> Option<Absent> {
+        match &self.model {
+            Model::Absent(absent) => Some(*absent),
+            Model::Live(_) | Model::Recorded(_) => None,
+        }
+    }
+
+    /// What is to be kept of the last conversation with the vendor's model.
+    pub fn take_record(&mut self) -> Option<Record> {
+        self.record.take()
     }
 
     /// What is wrong with the model at the moment, for a person.
@@ -142,13 +167,25 @@ impl Adviser {
             return blank.line(AbstainReason::IncompleteData);
         };
         let not_asked = self.not_asked(now);
-        let asked = match (&self.model, not_asked) {
-            (Ok(model), None) => model.ask(report, &given, jitter).await,
-            (_, not_asked) => {
-                let code = not_asked.as_ref().map_or("disabled", NotAsked::code);
-                return blank.by_rules(by_rules, code);
-            }
+        let (asked, replayed) = match (&mut self.model, not_asked) {
+            (Model::Recorded(recording), _) => (recording.ask(report, &given), true),
+            (Model::Live(model), None) => (model.ask(report, &given, jitter).await, false),
+            (Model::Absent(absent), _) => return blank.by_rules(by_rules, absent.code()),
+            (Model::Live(_), Some(reason)) => return blank.by_rules(by_rules, reason.code()),
         };
+        if replayed {
+            let line = self.interpret(&blank, asked, by_rules);
+            let replayed = "replayed from a recording".to_owned();
+            return Recommendation {
+                detail: Some(
+                    line.detail
+                        .map_or(replayed.clone(), |detail| format!("{replayed}; {detail}")),
+                ),
+                ..line
+            };
+        }
+        let mut asked = asked;
+        self.record = Some(Record::of(&mut asked, report.symbol.clone(), now));
         self.interpret(&blank, asked, by_rules)
     }
 
@@ -186,8 +223,8 @@ impl Adviser {
     }
 
     fn not_asked(&mut self, now: DateTime<Utc>) -> Option<NotAsked> {
-        if let Err(absent) = &self.model {
-            return Some(NotAsked::Absent(*absent));
+        if !matches!(self.model, Model::Live(_)) {
+            return None;
         }
         let over = self.ledger.spent(now) >= self.max_cost_per_day_usd;
         if over != self.over_budget {

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::adviser::{Adviser, abstention_words};
+use crate::archive::Archive;
 use crate::feed::Feed;
 use crate::journal::{Journal, JournalError};
 use crate::recommendation::Recommendation;
@@ -75,6 +76,8 @@ pub struct Cycle {
     pub adviser: Adviser,
     /// The recommendation log.
     pub journal: Journal,
+    /// Where conversations with the model are kept.
+    pub archive: Archive,
     /// Where facts for the status go.
     pub board: Board,
     /// Longest time to wait for Redis before the cycle goes on without data.
@@ -121,6 +124,7 @@ impl Cycle {
         self.keep(&report).await;
         let recommendation = self.adviser.advise(&report, now, rand::random::<f64>).await;
         self.board.trouble("model", self.adviser.trouble());
+        self.keep_conversation();
         let stale = recommendation.abstain_reason == Some(AbstainReason::StaleData);
         let stale = stale.then(|| "the newest market data are too old".to_owned());
         self.board.trouble("data", stale);
@@ -178,6 +182,21 @@ impl Cycle {
         match self.store.put_analysis(report.timestamp, &document).await {
             Ok(()) => self.board.analysed(report.timestamp),
             Err(error) => self.note_redis(Some(&error)),
+        }
+    }
+
+    /// Archives the conversation; a failure is reported once and costs nothing else.
+    fn keep_conversation(&mut self) {
+        let Some(record) = self.adviser.take_record() else {
+            return;
+        };
+        let kept = self.archive.append(&record);
+        let trouble = kept.as_ref().err().map(|error| format!("archive: {error}"));
+        if self.board.trouble("archive", trouble)
+            && let Err(error) = &kept
+        {
+            let error = error as &dyn Error;
+            tracing::warn!(error, "conversations with the model are not archived");
         }
     }
 

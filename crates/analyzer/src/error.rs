@@ -1,5 +1,8 @@
 //! Why the analyzer could not be put together.
 
+use std::io;
+use std::path::PathBuf;
+
 use strategy_core::num::NumError;
 use strategy_core::store::StoreError;
 
@@ -15,6 +18,15 @@ pub enum AnalyzerError {
     /// The model's client cannot be made.
     #[error("the model cannot be set up")]
     Model(#[source] SetupError),
+    /// The file of `--replay-model` cannot be read.
+    #[error("the recording {path} cannot be read")]
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// A setting has more digits than amounts keep.
     #[error("analyzer.analysis.min_order_volume_threshold cannot be used")]
     Threshold(#[source] NumError),

@@ -21,7 +21,7 @@ const SLICE: usize = 60;
 /// anew every eight cycles, so that minutes completed late get into the analysis.
 const REREAD_SLICES: usize = 6;
 
-/// Newest snapshots that are looked at before the whole list is.
+/// Snapshots read from Redis at a time, newest first, until one is known already.
 const HEAD: usize = 3;
 
 /// What a refresh found that it could not use.
@@ -41,6 +41,8 @@ pub struct Feed {
     /// None while it is at work on another thread, or when that thread panicked.
     engine: Option<Engine>,
     minutes: BTreeSet<Minute>,
+    /// The last reading of snapshots came to its end, so that one known snapshot means all older ones are.
+    books_joined: bool,
     next_reread: usize,
     rejected: Rejected,
 }
@@ -53,6 +55,7 @@ impl Feed {
             symbol,
             params,
             minutes: BTreeSet::new(),
+            books_joined: false,
             next_reread: 0,
             rejected: Rejected::default(),
         }
@@ -96,65 +99,82 @@ impl Feed {
     fn forget(&mut self) {
         self.engine = Some(Engine::new(self.symbol.clone(), self.params.clone()));
         self.minutes.clear();
+        self.books_joined = false;
         self.next_reread = 0;
     }
 
     async fn refresh_depth(&mut self, store: &mut Store) -> Result<(), StoreError> {
         let window = self.params.depth_window;
-        let mut books = store.recent_depth(HEAD.min(window)).await?;
+        let books = store.recent_depth(0, HEAD.min(window)).await?;
         let newest_here = books.iter().flatten().next().map(DepthSnapshot::received_at);
         let newest_known = self.engine.as_ref().and_then(Engine::newest_snapshot);
         if newest_known.is_some_and(|(known, _)| newest_here.is_none_or(|here| here < known)) {
             tracing::warn!("redis lost data; reading everything again");
             self.forget();
         }
-        let Some(engine) = &mut self.engine else {
-            return Ok(());
-        };
-        let joins = books
-            .iter()
-            .flatten()
-            .any(|book| engine.has_snapshot(book.received_at(), book.last_update_id()));
-        if !joins && books.len() == HEAD && window > HEAD {
-            books = store.recent_depth(window).await?;
+        let joined_before = std::mem::take(&mut self.books_joined);
+        let (mut joins, mut more) = self.take_books(books, HEAD);
+        let mut offset = HEAD;
+        while more && !(joins && joined_before) && offset < window {
+            let books = store.recent_depth(offset, HEAD).await?;
+            (joins, more) = self.take_books(books, HEAD);
+            offset += HEAD;
         }
+        self.books_joined = true;
+        Ok(())
+    }
+
+    /// Feeds books; answers whether one of them was known already, and whether there may be more.
+    fn take_books(&mut self, books: Vec<Result<DepthSnapshot, RecordError>>, asked: usize) -> (bool, bool) {
+        let more = books.len() == asked;
+        let Some(engine) = &mut self.engine else {
+            return (false, more);
+        };
+        let mut joins = false;
         for book in books {
             match book {
-                Ok(book) => engine.push_snapshot(&book),
+                Ok(book) => {
+                    joins |= engine.has_snapshot(book.received_at(), book.last_update_id());
+                    engine.push_snapshot(&book);
+                }
                 Err(error) => self.rejected.note("snapshot", &error),
             }
         }
-        Ok(())
+        (joins, more)
     }
 
     async fn refresh_minutes(&mut self, store: &mut Store) -> Result<(), StoreError> {
         let window = self.params.profile_window_minutes as usize;
-        let newest = self.read_slice(store, 0).await?;
-        let known_newest = self.minutes.last().copied();
-        if let Some(known) = known_newest
-            && newest.newest.is_none_or(|newest| newest < known)
+        let mut first = self.read_slice(store, 0).await?;
+        if let Some(known) = self.minutes.last().copied()
+            && first.newest.is_none_or(|newest| newest < known)
         {
-            // The snapshots are read again in the next cycle; this one has what was just read.
+            tracing::warn!("redis lost data; reading everything again");
             self.forget();
             self.refresh_depth(store).await?;
-            self.read_slice(store, 0).await?;
+            first = self.read_slice(store, 0).await?;
         }
-        let mut offset = SLICE;
-        let mut more = newest.length == SLICE;
+        let Some(newest) = first.newest else {
+            return Ok(());
+        };
         let reread = self.next_reread * SLICE..(self.next_reread + REREAD_SLICES) * SLICE;
-        // Where the window is without holes, the number of known minutes is the offset of the first
-        // unknown one; with holes some are read again, which does no harm.
-        let known = self.minutes.len();
+        let mut offset = SLICE;
+        let mut more = first.length == SLICE;
         while more && offset < window {
-            if offset + SLICE > known || reread.contains(&offset) {
+            if reread.contains(&offset) || !self.knows_all(newest, offset) {
                 more = self.read_slice(store, offset).await?.length == SLICE;
             }
             offset += SLICE;
         }
         let slices = window.div_ceil(SLICE).max(1);
         self.next_reread = (self.next_reread + REREAD_SLICES) % slices.next_multiple_of(REREAD_SLICES);
-        self.drop_old(window);
+        self.minutes = self.minutes.split_off(&back(newest, window));
         Ok(())
+    }
+
+    /// True if every minute that belongs at these places of a window without holes is known.
+    fn knows_all(&self, newest: Minute, offset: usize) -> bool {
+        (offset..offset + SLICE).all(|place| self.minutes.contains(&back(newest, place)))
     }
 
     async fn read_slice(&mut self, store: &mut Store, offset: usize) -> Result<Slice, StoreError> {
@@ -176,13 +196,11 @@ impl Feed {
         }
         Ok(Slice { length, newest })
     }
+}
 
-    /// Keeps the set of known minutes as long as the window.
-    fn drop_old(&mut self, window: usize) {
-        while self.minutes.len() > window {
-            self.minutes.pop_first();
-        }
-    }
+/// The minute so many minutes earlier.
+fn back(minute: Minute, minutes: usize) -> Minute {
+    minute.offset(-i64::try_from(minutes).unwrap_or(i64::MAX))
 }
 
 /// What one read of the window gave.

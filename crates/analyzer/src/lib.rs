@@ -11,6 +11,7 @@
 //! conversation. [`run`] and [`run_once`] wire and spawn, nothing else does.
 
 pub mod adviser;
+pub mod archive;
 pub mod cycle;
 mod error;
 pub mod feed;
@@ -25,6 +26,7 @@ pub mod status;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,10 +42,14 @@ use tokio_util::sync::CancellationToken;
 pub use crate::error::AnalyzerError;
 
 use crate::adviser::{Adviser, default_tick};
+use crate::archive::Archive;
 use crate::cycle::{Cycle, CycleError};
 use crate::feed::Feed;
 use crate::journal::Journal;
+use crate::llm::conversation::Settings;
 use crate::llm::cost::Ledger;
+use crate::llm::models::ModelList;
+use crate::llm::record::Recording;
 use crate::recommendation::SpentLine;
 use crate::schedule::Schedule;
 use crate::status::Board;
@@ -56,13 +62,20 @@ const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
 /// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
 ///
+/// `replay` names a file of the archive whose recorded model answers instead of the real one.
+///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+pub fn run(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let cycle = build(config, Arc::clone(&clock))?;
+    let cycle = build(config, replay, Arc::clone(&clock))?;
     let store = Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?;
     let stop = lifecycle.stop();
+    let model = &config.analyzer.deepseek;
+    if let (true, Some(key), None) = (model.enabled, model.api_key.get(), replay) {
+        let list = ModelList::new(model, key.clone()).map_err(AnalyzerError::Model)?;
+        lifecycle.spawn_critical("model list", list.run(stop.clone()));
+    }
     lifecycle.spawn_critical(
         "status",
         status::run(cycle.board.clone(), store, clock, stop.clone()),
@@ -76,8 +89,8 @@ pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> 
 ///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run_once(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
-    let mut cycle = build(config, Arc::new(SystemClock))?;
+pub fn run_once(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+    let mut cycle = build(config, replay, Arc::new(SystemClock))?;
     let control = lifecycle.clone();
     lifecycle.spawn_critical("cycle", async move {
         let outcome = cycle.run(control.stop()).await.map_err(AnalyzerError::Once);
@@ -89,19 +102,26 @@ pub fn run_once(config: &Config, lifecycle: &Lifecycle) -> Result<(), AnalyzerEr
     Ok(())
 }
 
-fn build(config: &Config, clock: Arc<dyn Clock>) -> Result<Cycle, AnalyzerError> {
+fn build(config: &Config, replay: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Cycle, AnalyzerError> {
     let (model, symbol) = (&config.analyzer.deepseek, &config.binance.symbol);
     let interval = config.analyzer.analysis.interval;
     let journal = Journal::beside(&config.logging.file_path, symbol);
     let ledger = spent_before(&journal, clock.as_ref());
-    let adviser = Adviser::new(model, default_tick(), ledger).map_err(AnalyzerError::Model)?;
-    match adviser.model() {
-        Ok(_) => tracing::info!(
+    let mut adviser = Adviser::new(model, default_tick(), ledger).map_err(AnalyzerError::Model)?;
+    if let Some(path) = replay {
+        let recording = Recording::load(path, Settings::from(model));
+        adviser.replay(recording.map_err(|source| AnalyzerError::Replay {
+            path: path.to_owned(),
+            source,
+        })?);
+    }
+    match adviser.absent() {
+        None => tracing::info!(
             llm.model = model.model,
             base_url = model.base_url,
             "the model advises"
         ),
-        Err(absent) => tracing::info!(
+        Some(absent) => tracing::info!(
             reason = absent.code(),
             "no model: the rules advise; set DEEPSEEK_API_KEY to ask the model"
         ),
@@ -116,6 +136,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>) -> Result<Cycle, AnalyzerError>
         feed: Feed::new(symbol.clone(), params(config)?),
         adviser,
         journal,
+        archive: Archive::beside(&config.logging.file_path, model.archive),
         board: Board::new(symbol.clone()),
         load_limit: spare.min(LONGEST_LOAD),
         unsent: VecDeque::new(),

@@ -22,6 +22,9 @@ struct Arguments {
     /// Run one analysis cycle and exit
     #[arg(long)]
     once: bool,
+    /// Answer from this file of the archive instead of asking the model
+    #[arg(long, value_name = "FILE", conflicts_with = "check_config")]
+    replay_model: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -46,10 +49,11 @@ fn main() -> ExitCode {
         }
         None if arguments.check_config => program::check_config(&arguments.config),
         None => program::run("analyzer", &arguments.config, |config, lifecycle| {
+            let replay = arguments.replay_model.as_deref();
             if arguments.once {
-                analyzer::run_once(&config, lifecycle)
+                analyzer::run_once(&config, replay, lifecycle)
             } else {
-                analyzer::run(&config, lifecycle)
+                analyzer::run(&config, replay, lifecycle)
             }
         }),
     }

@@ -22,6 +22,9 @@ const DIRECTORY_MODE: u32 = 0o750;
 /// lock, which is safe, and rotation is left to a later line.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
+/// For so long after a wait in vain the lock is tried once per line and not waited for.
+const LOCK_SUSPENDED: Duration = Duration::from_secs(5);
+
 /// Pause between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
@@ -37,6 +40,7 @@ pub struct RotatingFile {
     backups: u32,
     live: Option<File>,
     lock: Option<File>,
+    impatient_until: Option<Instant>,
 }
 
 impl RotatingFile {
@@ -52,6 +56,7 @@ impl RotatingFile {
             backups,
             live: None,
             lock: None,
+            impatient_until: None,
         }
     }
 
@@ -139,6 +144,7 @@ impl RotatingFile {
     /// Takes the lock; false when another process holds it for too long.
     fn acquire(&mut self) -> io::Result<bool> {
         let start = Instant::now();
+        let impatient = self.impatient_until.is_some_and(|until| start < until);
         loop {
             let lock = match self.lock.take() {
                 Some(lock) if size_if_same(&lock, &self.lock_path)?.is_some() => lock,
@@ -148,12 +154,17 @@ impl RotatingFile {
                 // Locking a file that was deleted meanwhile would protect nothing.
                 Ok(()) if size_if_same(&lock, &self.lock_path)?.is_some() => {
                     self.lock = Some(lock);
+                    self.impatient_until = None;
                     return Ok(true);
                 }
                 Ok(()) | Err(TryLockError::WouldBlock) => self.lock = Some(lock),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
+            if impatient {
+                return Ok(false);
+            }
             if start.elapsed() > LOCK_PATIENCE {
+                self.impatient_until = Some(Instant::now() + LOCK_SUSPENDED);
                 return Ok(false);
             }
             thread::sleep(LOCK_PAUSE);

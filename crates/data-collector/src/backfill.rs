@@ -80,24 +80,33 @@ pub(crate) struct ChunkReader {
     width: BucketWidth,
     minutes: BTreeMap<Minute, MinuteFootprint>,
     next_id: u64,
+    /// Highest id that is known to exist: a page that ends before it is not the last one.
+    head: u64,
     doubted: Option<IdRange>,
     trades: u64,
 }
 
 impl ChunkReader {
     /// Begins with the first trade at or after the start of the chunk; `None` means that there is none.
-    pub(crate) fn new(chunk: Chunk, first_id: Option<u64>, width: BucketWidth) -> (Self, Progress) {
+    pub(crate) fn new(
+        chunk: Chunk,
+        first_id: Option<u64>,
+        head: u64,
+        width: BucketWidth,
+    ) -> (Self, Progress) {
         let mut minutes = BTreeMap::new();
         let mut minute = chunk.first;
         while minute <= chunk.last {
             minutes.insert(minute, MinuteFootprint::empty(minute, true));
             minute = minute.next();
         }
+        let next_id = first_id.unwrap_or(0);
         let reader = Self {
             chunk,
             width,
             minutes,
-            next_id: first_id.unwrap_or(0),
+            next_id,
+            head,
             doubted: None,
             trades: 0,
         };
@@ -105,15 +114,14 @@ impl ChunkReader {
         (reader, progress)
     }
 
-    /// Takes the page that was asked for; `whole` says that it has as many rows as a page can have.
+    /// Takes the page that was asked for.
+    ///
+    /// Only a trade well behind the chunk, or the id that was the highest when the chunk was begun, ends it:
+    /// a short or empty page proves nothing.
     ///
     /// # Errors
     /// [`strategy_core::num::NumError`] when a sum cannot be kept exactly.
-    pub(crate) fn on_page(
-        &mut self,
-        rows: &[TradeRow],
-        whole: bool,
-    ) -> Result<Progress, strategy_core::num::NumError> {
+    pub(crate) fn on_page(&mut self, rows: &[TradeRow]) -> Result<Progress, strategy_core::num::NumError> {
         for row in rows {
             let id = row.id();
             if id < self.next_id {
@@ -149,10 +157,10 @@ impl ChunkReader {
                 self.trades += 1;
             }
         }
-        Ok(if whole {
-            Progress::Ask { from: self.next_id }
-        } else {
+        Ok(if self.next_id > self.head {
             Progress::Done
+        } else {
+            Progress::Ask { from: self.next_id }
         })
     }
 
@@ -229,21 +237,21 @@ mod tests {
             first: minute(1),
             last: minute(2),
         };
-        let (mut reader, progress) = ChunkReader::new(chunk, Some(10), BucketWidth::ONE);
+        let (mut reader, progress) = ChunkReader::new(chunk, Some(10), 1000, BucketWidth::ONE);
         assert_eq!(progress, Progress::Ask { from: 10 });
         let page = [
             row(10, minute(1), 0),
             row(11, minute(3), 5),
             TradeRow::Dead { id: 12 },
         ];
-        assert_eq!(reader.on_page(&page, true), Ok(Progress::Ask { from: 13 }));
+        assert_eq!(reader.on_page(&page), Ok(Progress::Ask { from: 13 }));
         // A trade whose time steps back still belongs to the chunk; the one a minute later ends it.
         let page = [
             row(13, minute(2), 59_999),
             row(14, minute(4), 0),
             row(15, minute(2), 0),
         ];
-        assert_eq!(reader.on_page(&page, true), Ok(Progress::Done));
+        assert_eq!(reader.on_page(&page), Ok(Progress::Done));
         let counts: Vec<(Minute, u64, bool)> = reader
             .into_minutes()
             .map(|minute| (minute.minute, minute.trade_count, minute.complete))
@@ -257,13 +265,28 @@ mod tests {
             first: minute(1),
             last: minute(1),
         };
-        let (mut reader, _) = ChunkReader::new(chunk, Some(10), BucketWidth::ONE);
+        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 13, BucketWidth::ONE);
         let page = [row(10, minute(1), 0), row(13, minute(1), 5)];
-        assert_eq!(reader.on_page(&page, false), Ok(Progress::Ask { from: 11 }));
-        assert_eq!(reader.on_page(&page[1..], false), Ok(Progress::Done));
+        assert_eq!(reader.on_page(&page), Ok(Progress::Ask { from: 11 }));
+        assert_eq!(reader.on_page(&page[1..]), Ok(Progress::Done));
         let filled = reader.into_minutes().next().unwrap();
         assert_eq!((filled.trade_count, filled.complete), (2, true));
         assert_eq!(filled.permanent_holes, [IdRange { first: 11, last: 12 }]);
+    }
+
+    #[test]
+    fn a_short_or_empty_page_ends_nothing() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(1),
+        };
+        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 11, BucketWidth::ONE);
+        assert_eq!(
+            reader.on_page(&[row(10, minute(1), 0)]),
+            Ok(Progress::Ask { from: 11 })
+        );
+        assert_eq!(reader.on_page(&[]), Ok(Progress::Ask { from: 11 }));
+        assert_eq!(reader.on_page(&[row(11, minute(1), 9)]), Ok(Progress::Done));
     }
 
     #[test]
@@ -272,7 +295,7 @@ mod tests {
             first: minute(1),
             last: minute(3),
         };
-        let (reader, progress) = ChunkReader::new(chunk, None, BucketWidth::ONE);
+        let (reader, progress) = ChunkReader::new(chunk, None, 5, BucketWidth::ONE);
         assert_eq!(progress, Progress::Done);
         assert!(
             reader

@@ -110,6 +110,9 @@ pub(crate) struct Recorder {
     newest_retry: Duration,
     retry: Duration,
     rebase: bool,
+    /// The highest id that is known to exist and the latest trade time.
+    head: Option<(u64, ExchangeMs)>,
+    known_last: Option<u64>,
     links: Vec<Link>,
 }
 
@@ -122,6 +125,10 @@ pub(crate) struct Anchor {
     pub(crate) first: Minute,
     /// First id; `None` in a market that has not traded yet.
     pub(crate) next_id: Option<u64>,
+    /// The newest trade and its time.
+    pub(crate) newest: Option<(u64, ExchangeMs)>,
+    /// Trades up to this id whose minute lies before `first` are in the window already.
+    pub(crate) known_last: Option<u64>,
 }
 
 impl Recorder {
@@ -154,6 +161,8 @@ impl Recorder {
             newest_retry: RETRY.0,
             retry: RETRY.0,
             rebase: false,
+            head: anchor.newest,
+            known_last: anchor.known_last,
             links: Vec::new(),
         }
     }
@@ -193,6 +202,11 @@ impl Recorder {
     /// Highest id let out through an unbroken chain; `None` before the first.
     pub(crate) fn last_id(&self) -> Option<u64> {
         (self.counts.trades + self.counts.dead_rows > 0).then(|| self.chain.next().saturating_sub(1))
+    }
+
+    /// The highest id that is known to exist, and the latest trade time that was seen.
+    pub(crate) fn head(&self) -> Option<(u64, ExchangeMs)> {
+        self.head
     }
 
     /// True while a trade is known to exist that was not counted.
@@ -241,10 +255,16 @@ impl Recorder {
         if let (true, TradeRow::Trade(trade)) = (self.chain.is_unstarted(), row)
             && let Ok(minute) = Minute::containing(trade.traded_at)
         {
-            // The first trade of the market, or the first that REST did not know of: its minute may have
-            // begun before it and is asked for again; the ones after it are whole.
-            let sealed = self.ledger.seal_before(minute);
-            self.publish_sealed(sealed, effects);
+            // The first trade REST did not know of. What was before it, and the beginning of its minute,
+            // is history to be asked for; the minutes after it are whole.
+            let mut earlier = self.ledger.open_from();
+            for _ in 0..OVERDUE_AT_ONCE {
+                if earlier >= minute {
+                    break;
+                }
+                effects.push(Effect::Invalidate(earlier));
+                earlier = earlier.next();
+            }
             self.ledger.skip_to(minute.next());
         }
         let had_gap = self.chain.has_gap();
@@ -347,12 +367,7 @@ impl Recorder {
         self.clock.set(time, uptime);
         self.newest_wanted = false;
         self.wait_before_newest(uptime);
-        let Some((id, traded_at)) = newest else {
-            if self.chain.is_unstarted() {
-                self.seal_quiet(time, effects);
-            }
-            return;
-        };
+        let Some((id, traded_at)) = newest else { return };
         if self.chain.is_unstarted() {
             // The market has started to trade: the first trade is found by a new beginning.
             self.rebase = true;
@@ -444,6 +459,8 @@ impl Recorder {
                 Link::Row(TradeRow::Trade(trade)) => trade,
             };
             self.counts.trades += 1;
+            let (highest, latest) = self.head.unwrap_or((trade.id, trade.traded_at));
+            self.head = Some((highest.max(trade.id), latest.max(trade.traded_at)));
             // The parser admits only times that have a minute.
             let Ok(minute) = Minute::containing(trade.traded_at) else {
                 continue;
@@ -456,6 +473,7 @@ impl Recorder {
                     }
                     self.counts.amended_minutes += 1;
                 }
+                Ok(Placed::TooOld(_)) if self.known_last.is_some_and(|known| trade.id <= known) => {}
                 Ok(Placed::TooOld(minute)) => {
                     self.counts.invalidated_minutes += 1;
                     effects.push(Effect::Invalidate(minute));

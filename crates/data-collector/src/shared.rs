@@ -1,13 +1,12 @@
 //! What the tasks share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{LeaseToken, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
-use strategy_core::time::{Clock, Minute};
+use strategy_core::time::{Clock, ExchangeMs, Minute};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +52,16 @@ pub(crate) struct Shared {
     /// Everything that could be saved is saved.
     pub(crate) saved: CancellationToken,
     started: Instant,
-    open_from: AtomicI64,
+    reach: Mutex<Option<Reach>>,
+}
+
+/// How far the trade task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// First minute it still has in hand; older ones are the business of the backfill.
+    pub(crate) open_from: Minute,
+    /// The highest id that is known to exist and the latest trade time; `None` before the first trade.
+    pub(crate) head: Option<(u64, ExchangeMs)>,
 }
 
 impl Shared {
@@ -78,7 +86,7 @@ impl Shared {
             intake_done: CancellationToken::new(),
             saved: CancellationToken::new(),
             started,
-            open_from: AtomicI64::new(-1),
+            reach: Mutex::new(None),
         }
     }
 
@@ -87,14 +95,14 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// First minute that the trade task still has in hand; older ones are the business of the backfill.
-    pub(crate) fn open_from(&self) -> Option<Minute> {
-        Minute::from_number(self.open_from.load(Ordering::Acquire)).ok()
+    /// How far the trade task is; `None` until it has begun.
+    pub(crate) fn reach(&self) -> Option<Reach> {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says which minute is the first the trade task has in hand.
-    pub(crate) fn set_open_from(&self, minute: Minute) {
-        self.open_from.store(minute.number(), Ordering::Release);
+    /// Says how far the trade task is.
+    pub(crate) fn set_reach(&self, open_from: Minute, head: Option<(u64, ExchangeMs)>) {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reach { open_from, head });
     }
 
     /// Waits until the window was loaded; `None` when the program stops before.

@@ -65,8 +65,10 @@ pub struct Asked {
     pub model: Option<String>,
     /// Its version.
     pub fingerprint: Option<String>,
-    /// Everything that was said.
+    /// Everything that was said to the model, and what it said on the way.
     pub messages: Vec<Message>,
+    /// The model's turns as received, the last one included.
+    pub turns: Vec<Value>,
 }
 
 impl Deepseek {
@@ -105,8 +107,8 @@ impl Deepseek {
     /// Dropping it closes the connection; what was sent may still be charged.
     pub async fn ask(&self, report: &MarketReport, given: &Given, jitter: impl FnMut() -> f64) -> Asked {
         let mut conversation = Conversation::new(&self.settings, report, given);
-        let mut requests = 0;
-        let talk = self.talk(&mut conversation, &mut requests, jitter);
+        let (mut requests, mut turns) = (0, Vec::new());
+        let talk = self.talk(&mut conversation, &mut requests, &mut turns, jitter);
         let outcome = match tokio::time::timeout(self.limit, talk).await {
             Ok(outcome) => outcome,
             Err(_) => Err(LlmError::Timeout { limit: self.limit }),
@@ -119,6 +121,7 @@ impl Deepseek {
             model: model.map(str::to_owned),
             fingerprint: fingerprint.map(str::to_owned),
             messages: conversation.messages().to_vec(),
+            turns,
         }
     }
 
@@ -126,6 +129,7 @@ impl Deepseek {
         &self,
         conversation: &mut Conversation<'_>,
         requests: &mut u32,
+        turns: &mut Vec<Value>,
         mut jitter: impl FnMut() -> f64,
     ) -> Result<Answer, LlmError> {
         let deadline = Instant::now() + self.limit;
@@ -133,7 +137,10 @@ impl Deepseek {
         loop {
             *requests += 1;
             let step = match self.send(conversation).await {
-                Ok(turn) => conversation.on_turn(turn),
+                Ok((turn, raw)) => {
+                    turns.push(raw);
+                    conversation.on_turn(turn)
+                }
                 Err(error) => Step::Failed(error),
             };
             let error = match step {
@@ -158,15 +165,18 @@ impl Deepseek {
         }
     }
 
-    async fn send(&self, conversation: &Conversation<'_>) -> Result<Turn, LlmError> {
+    async fn send(&self, conversation: &Conversation<'_>) -> Result<(Turn, Value), LlmError> {
         let request = conversation.request();
         let answer: Value = match self.client.chat().create_byot(request).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.failure(error)),
         };
-        Turn::read(&answer).map_err(|message| LlmError::ErrorBody {
-            message: self.without_key(&message),
-        })
+        match Turn::read(&answer) {
+            Ok(turn) => Ok((turn, answer)),
+            Err(message) => Err(LlmError::ErrorBody {
+                message: self.without_key(&message),
+            }),
+        }
     }
 
     fn failure(&self, error: OpenAIError) -> LlmError {

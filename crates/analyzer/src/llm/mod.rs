@@ -5,15 +5,17 @@
 //!                                 breaker decides whether it is held at all
 //! ```
 //!
-//! `conversation`, `prompt`, `tools`, `reply`, `wire` and `breaker` are pure; only `deepseek` and its
-//! transport touch the network. Nothing here knows Redis or the recommendation log.
+//! `conversation`, `prompt`, `tools`, `reply`, `wire` and `breaker` are pure; only `deepseek`, its
+//! transport and `models` touch the network. Nothing here knows Redis or the recommendation log.
 
 pub mod breaker;
 pub mod conversation;
 pub mod cost;
 pub mod deepseek;
 pub mod error;
+pub mod models;
 pub mod prompt;
+pub mod record;
 pub mod reply;
 pub mod tools;
 pub mod transport;

@@ -17,8 +17,8 @@ pub const DEPTH: &str = "depth_snapshot_analysis";
 /// What was traded, where, and what that confirms.
 pub const FLOW: &str = "orderflow_analysis";
 
-/// Most entries of one list; the strongest are kept.
-const MAX_ENTRIES: usize = 12;
+/// Most entries of one list; the strongest are kept. Only what is listed may be rested on.
+pub(super) const MAX_ENTRIES: usize = 12;
 
 /// The tools as the request names them; the same bytes in every request.
 pub fn definitions() -> Value {

@@ -37,7 +37,7 @@ pub enum TransportError {
     /// No connection, or it broke.
     #[error("the request failed")]
     Http(#[source] reqwest::Error),
-    /// The body is longer than [`MAX_BODY`].
+    /// The body is longer than a megabyte.
     #[error("the body is longer than {MAX_BODY} bytes")]
     TooLong,
     /// The request could not be built.

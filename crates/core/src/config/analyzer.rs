@@ -11,6 +11,9 @@ use super::secret::Secret;
 /// Model names the vendor retired on 2026-07-24; a request with one of them is refused.
 const RETIRED_MODELS: [&str; 2] = ["deepseek-chat", "deepseek-reasoner"];
 
+/// Bytes of a megabyte, as file sizes count it.
+const MEGABYTE: u64 = 1024 * 1024;
+
 /// The vendor's present default model, as of 2026-11-15.
 const PRESENT_MODEL: &str = "deepseek-flash";
 
@@ -48,6 +51,19 @@ pub struct DeepseekConfig {
     pub max_cost_per_day_usd: f64,
     /// What the vendor charges.
     pub prices: ModelPrices,
+    /// The record of every conversation.
+    pub archive: ArchiveConfig,
+}
+
+/// What is kept of the conversations with the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ArchiveConfig {
+    /// Keep them.
+    pub enabled: bool,
+    /// Most bytes of one day's file.
+    pub max_bytes_per_day: u64,
+    /// Days a file is kept.
+    pub retention_days: u32,
 }
 
 /// Prices of the model in US dollars per million tokens, off-peak.
@@ -134,7 +150,8 @@ impl AnalyzerConfig {
             .set("peak_factor", model.prices.peak_factor);
         let deepseek = deepseek
             .set("max_cost_per_day_usd", model.max_cost_per_day_usd)
-            .section("prices", prices);
+            .section("prices", prices)
+            .section("archive", model.archive.render());
         let analysis = Rendered::default()
             .seconds("interval_seconds", self.analysis.interval)
             .decimal(
@@ -184,6 +201,7 @@ impl DeepseekConfig {
                 Decimal::ZERO..=dec!(10_000),
             ),
             prices: ModelPrices::read(section.section("prices")),
+            archive: ArchiveConfig::read(section.section("archive")),
         };
         section.finish();
         config
@@ -202,6 +220,26 @@ impl ModelPrices {
         };
         section.finish();
         prices
+    }
+}
+
+impl ArchiveConfig {
+    fn read(mut section: Section<'_>) -> Self {
+        let megabytes = section.integer("max_size_mb_per_day", 100_u32, 1..=100_000);
+        let archive = Self {
+            enabled: section.boolean("enabled", true),
+            max_bytes_per_day: u64::from(megabytes) * MEGABYTE,
+            retention_days: section.integer("retention_days", 14, 1..=3650),
+        };
+        section.finish();
+        archive
+    }
+
+    fn render(&self) -> Rendered {
+        Rendered::default()
+            .set("enabled", self.enabled)
+            .set("max_size_mb_per_day", self.max_bytes_per_day / MEGABYTE)
+            .set("retention_days", self.retention_days)
     }
 }
 

@@ -19,10 +19,15 @@ mod reader;
 mod redis;
 mod render;
 mod secret;
+mod secret_value;
+mod url;
+mod values;
 
 use std::path::Path;
 
-pub use self::analyzer::{AnalysisConfig, AnalyzerConfig, DeepseekConfig, Language, ModelPrices};
+pub use self::analyzer::{
+    AnalysisConfig, AnalyzerConfig, ArchiveConfig, DeepseekConfig, Language, ModelPrices,
+};
 pub use self::app::AppConfig;
 pub use self::binance::BinanceConfig;
 pub use self::data_collector::{DataCollectorConfig, DepthSnapshotConfig, OrderFlowConfig};

@@ -43,6 +43,56 @@ fn an_empty_file_means_the_defaults() {
 }
 
 #[test]
+fn every_setting_written_out_with_its_default_changes_nothing() {
+    let text = r#"
+app: { name: "strategy-agent", environment: "development", log_level: "INFO" }
+redis: { host: "localhost", port: 6379, db: 0, username: "", password: "", tls: false, key_prefix: "",
+  socket_timeout: 5, socket_connect_timeout: 5, storage_dir: "storage" }
+binance: { rest_api_base: "https://api.binance.com", websocket_base: "wss://stream.binance.com:9443",
+  symbol: "BTCFDUSD", rate_limit_requests_per_minute: 1200, timeout: 30 }
+data_collector:
+  depth_snapshot: { limit: 5000, update_interval_seconds: 60, window_size: 60 }
+  order_flow: { window_size_minutes: 2880, price_precision: 1.0, aggregation_interval_seconds: 60,
+    max_price_levels: 1000, backfill_minutes: 2880 }
+analyzer:
+  deepseek:
+    enabled: true
+    api_key: "${DEEPSEEK_API_KEY}"
+    base_url: "https://api.deepseek.com/v1"
+    model: "deepseek-flash"
+    max_tokens: 4000
+    temperature: 0.1
+    timeout: 45
+    thinking: false
+    language: zh
+    max_cost_per_day_usd: 3
+    prices: { cached_input_usd: 0.003, input_usd: 0.15, output_usd: 0.6, peak_factor: 2 }
+    archive: { enabled: true, max_size_mb_per_day: 100, retention_days: 14 }
+  analysis: { interval_seconds: 60, min_order_volume_threshold: 0.01, support_resistance_threshold: 0.1,
+    flow_window_minutes: 180, profile_window_minutes: 2880 }
+logging: { level: "INFO", file_path: "logs/strategy_agent.log", max_file_size_mb: 100, backup_count: 5 }
+"#;
+    let (written_out, warnings) = valid(text, &[]);
+    assert_eq!(written_out, valid("", &[]).0);
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn every_file_of_the_project_is_a_valid_configuration() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let environment = environment(&[("CREDENTIALS_DIRECTORY", "/nowhere")]);
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            Config::load(&path, &environment).unwrap();
+            files += 1;
+        }
+    }
+    assert!(files > 0);
+}
+
+#[test]
 fn every_problem_is_named_at_once_with_key_and_origin() {
     let text = "
 redis: {hots: a, port: 70000, db: zero, password: 'hunter2', key_prefix: '${PREFIX}'}

@@ -88,19 +88,23 @@ impl Store {
         }
     }
 
-    /// Reads up to `count` books, newest first.
+    /// Reads up to `count` books (at least one), newest first, starting `skip` elements behind the newest.
     ///
+    /// A book takes some milliseconds to read, so a caller that must stop quickly asks for few at a time.
     /// The outer result is about Redis, the inner ones about single documents.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
     pub async fn recent_depth(
         &mut self,
+        skip: usize,
         count: usize,
     ) -> Result<Vec<Result<DepthSnapshot, RecordError>>, StoreError> {
-        let last = isize::try_from(count).unwrap_or(isize::MAX) - 1;
         let mut command = redis::cmd("LRANGE");
-        command.arg(self.keys.depth()).arg(0).arg(last);
+        command
+            .arg(self.keys.depth())
+            .arg(skip)
+            .arg(skip + count.max(1) - 1);
         let documents: Vec<String> = self.query("read the books", &command).await?;
         Ok(documents.iter().map(|document| decode_depth(document)).collect())
     }

@@ -96,6 +96,12 @@ pub(crate) enum RestError {
         #[source]
         source: ParseError,
     },
+    /// Two answers cannot both be true; asked again later they may agree.
+    #[error("the exchange has the trade {id} and does not show it")]
+    Contradiction {
+        /// A trade that must exist.
+        id: u64,
+    },
     /// Our own budget or an order of the exchange forbids requests for longer than the caller can wait.
     #[error("no request may be sent for another {} s", wait.as_secs())]
     Held {

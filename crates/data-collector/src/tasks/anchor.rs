@@ -1,83 +1,92 @@
 //! Where the recording of trades begins, by asking the exchange.
 
 use strategy_core::store::WindowImage;
-use strategy_core::time::Minute;
+use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::binance::budget::Urgency;
-use crate::binance::error::RestError;
+use crate::binance::error::{ParseError, RestError};
 use crate::binance::parse::TradeRow;
 use crate::binance::rest::RestClient;
 use crate::recorder::{Anchor, REBASE_IDS};
 
-/// REST may be this many rows behind what was recorded before a restart.
-const REST_LAG_ROWS: u64 = 5_000;
+/// Finished minutes that are read again at a start. What was published just before a crash may have been
+/// amended just after it, and Redis may have forgotten its last second.
+const READ_AGAIN: i64 = 2;
 
-/// The point up to which the window is whole.
+/// The point from which the window can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResumePoint {
-    /// First minute that is not in the window.
+    /// First minute that is read.
     pub(crate) minute: Minute,
-    /// First id that is not in the window.
-    pub(crate) next_id: u64,
+    /// Highest id of the minutes before it, as far as the window knows it.
+    pub(crate) known_last: Option<u64>,
 }
 
-/// The point from which the recording can go on without a hole, if the window has one: the newest
-/// complete minute, and the highest id of it or of the complete minutes right before it.
+/// Where to go on after what the window has: at its newest complete minutes.
 pub(crate) fn resume_point(window: &WindowImage) -> Option<ResumePoint> {
-    let mut minute = window.newest()?;
-    while !window.state(minute)?.complete {
-        minute = minute.previous();
+    let mut newest = window.newest()?;
+    while !window.state(newest)?.complete {
+        newest = newest.previous();
     }
-    let first_missing = minute.next();
-    loop {
-        let state = window.state(minute).filter(|state| state.complete)?;
-        if let Some(last) = state.last_trade_id {
-            return Some(ResumePoint {
-                minute: first_missing,
-                next_id: last + 1,
-            });
-        }
-        minute = minute.previous();
-    }
+    let minute = newest.offset(1 - READ_AGAIN);
+    let known_last = window
+        .state(minute.previous())
+        .filter(|state| state.complete)?
+        .last_trade_id;
+    Some(ResumePoint { minute, known_last })
 }
 
 /// Asks the exchange where to begin.
 ///
 /// When not too much is missing since `resume`, the chain goes on there. Otherwise it begins with the first
 /// trade of the current minute, and the minutes in between are history to be filled.
+///
+/// # Errors
+/// [`RestError`], also when two answers contradict each other.
 pub(crate) async fn find_anchor(rest: &RestClient, resume: Option<ResumePoint>) -> Result<Anchor, RestError> {
     let time = rest.time().await?;
-    let newest = rest.newest_trade().await?;
-    // `time` has a minute: the parser admits no other.
+    // The parser admits no time without a minute.
     let current = Minute::containing(time).map_err(|_| RestError::Unusable {
         path: "/api/v3/time",
-        source: crate::binance::error::ParseError::Time(time),
+        source: ParseError::Time(time),
     })?;
-    let Some(newest) = newest.as_ref().map(TradeRow::id) else {
+    let newest = match rest.newest_trade().await? {
+        Some(TradeRow::Trade(trade)) => Some((trade.id, trade.traded_at)),
+        Some(TradeRow::Dead { id }) => Some((id, ExchangeMs::MIN)),
+        None => None,
+    };
+    let Some((newest_id, newest_at)) = newest else {
         return Ok(Anchor {
             time,
             first: current,
             next_id: None,
+            newest: None,
+            known_last: None,
         });
     };
-    if let Some(resume) = resume
-        && resume.minute <= current.next()
-        && newest < resume.next_id.saturating_add(REBASE_IDS)
-        && newest.saturating_add(REST_LAG_ROWS) >= resume.next_id
-    {
-        return Ok(Anchor {
-            time,
-            first: resume.minute,
-            next_id: Some(resume.next_id),
-        });
+    let resume = resume.filter(|resume| resume.minute <= current);
+    let known_last = resume.and_then(|resume| resume.known_last);
+    let starts = resume.map(|resume| resume.minute).into_iter().chain([current]);
+    let (mut first, mut next_id) = (current, newest_id + 1);
+    for start in starts {
+        first = start;
+        // Asked after `newest`: when there is no trade since then yet, every later one has a higher id.
+        match rest.first_trade_since(start.start_ms(), Urgency::Live).await? {
+            Some(row) => next_id = row.id(),
+            None if newest_at >= start.start_ms() => return Err(RestError::Contradiction { id: newest_id }),
+            None => next_id = newest_id + 1,
+        }
+        if newest_id < next_id.saturating_add(REBASE_IDS) {
+            break;
+        }
     }
-    // Asked after `newest`: when there is no trade of this minute yet, every later one has a higher id.
-    let first = rest.first_trade_since(current.start_ms(), Urgency::Live).await?;
-    let next_id = first.map_or(newest + 1, |row| row.id());
+    let known_last = known_last.filter(|_| first < current);
     Ok(Anchor {
         time,
-        first: current,
+        first,
         next_id: Some(next_id),
+        newest,
+        known_last,
     })
 }
 
@@ -99,16 +108,20 @@ mod tests {
     }
 
     #[test]
-    fn recording_goes_on_after_the_newest_complete_minute() {
+    fn recording_goes_on_with_the_last_two_complete_minutes() {
         let point = |minutes: &[(i64, Option<u64>, bool)]| {
-            resume_point(&window(minutes)).map(|point| (point.minute.number(), point.next_id))
+            resume_point(&window(minutes)).map(|point| (point.minute.number(), point.known_last))
         };
+        let whole = |number: i64| (number, Some(number.unsigned_abs() * 10), true);
         assert_eq!(point(&[]), None);
-        assert_eq!(point(&[(5, Some(50), true), (6, Some(60), true)]), Some((7, 61)));
-        assert_eq!(point(&[(5, Some(50), true), (6, Some(60), false)]), Some((6, 51)));
-        assert_eq!(point(&[(5, Some(50), true), (6, None, true)]), Some((7, 51)));
+        assert_eq!(point(&[whole(4), whole(5), whole(6)]), Some((5, Some(40))));
         assert_eq!(
-            point(&[(4, Some(40), true), (5, Some(50), false), (6, None, true)]),
+            point(&[whole(3), whole(4), whole(5), (6, Some(60), false)]),
+            Some((4, Some(30)))
+        );
+        assert_eq!(point(&[(4, None, true), whole(5), whole(6)]), Some((5, None)));
+        assert_eq!(
+            point(&[(4, Some(40), false), (5, None, true), (6, None, true)]),
             None
         );
     }

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use strategy_core::backoff::Backoff;
 use strategy_core::store::Backfill;
-use strategy_core::time::Minute;
+use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
 
 use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, missing_minutes, next_chunk};
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
-use crate::binance::rest::PAGE_ROWS;
 use crate::clock::Uptime;
-use crate::shared::Shared;
+use crate::shared::{Reach, Shared};
 
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -61,12 +60,12 @@ impl BackfillTask {
     async fn work(&mut self) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
-            let Some(chunk) = self.due() else {
-                let known = self.shared.open_from().is_some();
+            let Some((chunk, head)) = self.due() else {
+                let known = self.shared.reach().is_some();
                 tokio::time::sleep(if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 }).await;
                 continue;
             };
-            match self.fill(chunk).await {
+            match self.fill(chunk, head).await {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
                     let wait = backoff.next_delay(rand::random());
@@ -81,9 +80,9 @@ impl BackfillTask {
         }
     }
 
-    /// The next chunk, if any is missing and Redis takes what is found.
-    fn due(&mut self) -> Option<Chunk> {
-        let open_from = self.shared.open_from()?;
+    /// The next chunk and the newest trade, if anything is missing.
+    fn due(&mut self) -> Option<(Chunk, (u64, ExchangeMs))> {
+        let Reach { open_from, head } = self.shared.reach()?;
         let window = self.shared.window.borrow().clone()?;
         let settings = &self.shared.settings;
         let reach = i64::from(settings.backfill_minutes)
@@ -96,28 +95,31 @@ impl BackfillTask {
         let horizon = newest.offset(1 - reach);
         let missing = missing_minutes(&window, horizon, open_from);
         self.report(missing);
-        next_chunk(&window, horizon, open_from, self.length)
+        Some((next_chunk(&window, horizon, open_from, self.length)?, head?))
     }
 
-    async fn fill(&mut self, chunk: Chunk) -> Result<(), RestError> {
+    async fn fill(&mut self, chunk: Chunk, head: (u64, ExchangeMs)) -> Result<(), RestError> {
         let rest = &self.shared.rest;
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
             .await?;
+        if first.is_none() && head.1 >= chunk.first.start_ms() {
+            return Err(RestError::Contradiction { id: head.0 });
+        }
         let width = self.shared.settings.bucket_width;
-        let (mut reader, mut progress) = ChunkReader::new(chunk, first.map(|row| row.id()), width);
+        let (mut reader, mut progress) = ChunkReader::new(chunk, first.map(|row| row.id()), head.0, width);
         while let Progress::Ask { from } = progress {
             let rows = rest.trades_from(from, Urgency::History).await?;
-            progress =
-                reader
-                    .on_page(&rows, rows.len() == PAGE_ROWS)
-                    .map_err(|source| RestError::Unusable {
-                        path: "/api/v3/aggTrades",
-                        source: ParseError::Amount {
-                            field: "quantity",
-                            source,
-                        },
-                    })?;
+            if rows.is_empty() {
+                return Err(RestError::Contradiction { id: head.0 });
+            }
+            progress = reader.on_page(&rows).map_err(|source| RestError::Unusable {
+                path: "/api/v3/aggTrades",
+                source: ParseError::Amount {
+                    field: "quantity",
+                    source,
+                },
+            })?;
         }
         self.length = if reader.trades() > MANY_TRADES {
             self.length / 2

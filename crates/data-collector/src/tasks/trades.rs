@@ -307,7 +307,7 @@ impl TradeTask {
             _ => {}
         }
         let Some(recorder) = &self.recorder else { return };
-        self.shared.set_open_from(recorder.open_from());
+        self.shared.set_reach(recorder.open_from(), recorder.head());
         if recorder.has_gap() {
             health.degrade(Part::Trades, "trades: a gap is being repaired".to_owned());
         } else {

@@ -1,5 +1,7 @@
 //! What the conversation does with each kind of turn.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::llm::error::Outcome;
 use crate::sample;
@@ -195,4 +197,60 @@ fn reasoning_goes_back_while_thinking() {
     assert_eq!(request["messages"][2]["reasoning_content"], "");
     assert_eq!(request["thinking"]["type"], "enabled");
     assert!(request.get("temperature").is_none());
+}
+
+fn any_turn() -> impl Strategy<Value = Turn> {
+    let reasons = vec![
+        "stop",
+        "tool_calls",
+        "length",
+        "aborted",
+        "content_filter",
+        "",
+        "odd",
+    ];
+    let contents = vec!["", "  ", GOOD, "prose", "{\"action\":\"BUY\"}", "DSML"];
+    let names = vec![tools::DEPTH, tools::FLOW, "other"];
+    let call = (
+        prop::sample::select(names),
+        prop::sample::select(vec!["{}", "{broken", ""]),
+    );
+    (
+        prop::sample::select(reasons),
+        prop::sample::select(contents),
+        prop::collection::vec(call, 0..12),
+    )
+        .prop_map(|(reason, content, calls)| {
+            let calls: Vec<_> = calls
+                .into_iter()
+                .map(|(name, arguments)| ("id", name, arguments))
+                .collect();
+            turn(reason, content, &calls)
+        })
+}
+
+proptest! {
+    /// Whatever the model says, the conversation is short and every request is well formed.
+    #[test]
+    fn a_conversation_always_ends(turns in prop::collection::vec(any_turn(), 10)) {
+        let (settings, report) = (settings(), sample::report());
+        let given = Given::of(&report).unwrap();
+        let mut conversation = Conversation::new(&settings, &report, &given);
+        let mut requests = 0;
+        for turn in turns {
+            let request = serde_json::to_value(conversation.request()).unwrap();
+            requests += 1;
+            let messages = request["messages"].as_array().unwrap();
+            for (index, message) in messages.iter().enumerate() {
+                let calls = message["tool_calls"].as_array().map_or(0, Vec::len);
+                let answers = &messages[index + 1..];
+                prop_assert!(answers.iter().take(calls).filter(|answer| answer["role"] == "tool").count() == calls);
+                prop_assert!(message["content"].is_string());
+            }
+            if !matches!(conversation.on_turn(turn), Step::Ask) {
+                break;
+            }
+        }
+        prop_assert!(requests <= MAX_ROUNDS + 1);
+    }
 }

@@ -3,6 +3,8 @@
 use rust_decimal::Decimal;
 use strategy_core::model::report::{MarketReport, Number, PriceZone};
 
+use crate::llm::tools::MAX_ENTRIES;
+
 /// Mid, levels and zones of one report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
@@ -12,25 +14,22 @@ pub struct Given {
 }
 
 impl Given {
-    /// Everything in the report that prompt and tools show; `None` when the book has no middle.
+    /// What of the report prompt and tools show; `None` when the book has no middle.
     pub fn of(report: &MarketReport) -> Option<Self> {
         let mid = report.context.mid?.get();
         let point = |price: Number| (price.get(), price.get());
         let zone = |zone: &PriceZone| (zone.low.get(), zone.high.get());
-        let levels = report.support_levels.iter().chain(&report.resistance_levels);
+        let sides = [&report.support_levels, &report.resistance_levels];
+        let levels = sides.into_iter().flat_map(|side| side.iter().take(MAX_ENTRIES));
         let mut zones: Vec<_> = levels.map(|level| point(level.price)).collect();
         zones.extend(report.poc_levels.iter().copied().map(point));
         if let Some(area) = &report.value_area {
             zones.extend([area.poc, area.low, area.high].map(point));
         }
-        zones.extend(
-            report
-                .resonance
-                .iter()
-                .map(|zone| (zone.low.get(), zone.high.get())),
-        );
-        zones.extend(report.density_zones.iter().map(zone));
-        zones.extend(report.vacuum_ranges.iter().map(zone));
+        let resonance = report.resonance.iter().take(MAX_ENTRIES);
+        zones.extend(resonance.map(|zone| (zone.low.get(), zone.high.get())));
+        zones.extend(report.density_zones.iter().take(MAX_ENTRIES).map(zone));
+        zones.extend(report.vacuum_ranges.iter().take(MAX_ENTRIES).map(zone));
         Some(Self { mid, zones })
     }
 

@@ -152,6 +152,32 @@ fn broken_incomplete_and_absurd_answers_are_refused() {
     }
 }
 
+/// The answers of a corpus with their names: each follows a line `### name`.
+fn corpus(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let answers = text.split("### ").skip(1);
+    answers.map(|answer| answer.split_once('\n').unwrap())
+}
+
+#[test]
+fn every_odd_but_good_answer_of_the_corpus_is_accepted() {
+    let good = include_str!("../../../../../tests/fixtures/answers/good.txt");
+    for (name, text) in corpus(good) {
+        judge(text, &given()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert!(corpus(good).count() >= 20);
+}
+
+#[test]
+fn no_broken_answer_of_the_corpus_is_accepted() {
+    let broken = include_str!("../../../../../tests/fixtures/answers/broken.txt");
+    for (name, text) in corpus(broken) {
+        if let Ok(answer) = judge(text, &given()) {
+            panic!("{name}: {answer:?}");
+        }
+    }
+    assert!(corpus(broken).count() >= 60);
+}
+
 #[test]
 fn a_long_reasoning_is_cut() {
     let answer = judge(&with("reasoning", json!("字".repeat(5000))), &given()).unwrap();

@@ -1,0 +1,263 @@
+//! One adviser over several cycles: when it asks the model, when it does not, and what the line says.
+
+use analyzer::adviser::{Adviser, default_tick};
+use analyzer::llm::models::{ModelList, Verdict};
+use analyzer::recommendation::{Recommendation, Source, Status};
+use chrono::TimeDelta;
+use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use secrecy::SecretString;
+use strategy_core::analysis::{Input, Params, analyze};
+use strategy_core::model::advice::AbstainReason;
+use strategy_core::model::report::MarketReport;
+
+use crate::market::{self, KEY};
+
+pub(crate) fn report() -> MarketReport {
+    let (books, minutes) = (market::books(TimeDelta::seconds(5)), market::minutes(180));
+    let symbol = market::symbol();
+    let input = Input {
+        symbol: &symbol,
+        now: market::now(),
+        depth: &books,
+        minutes: &minutes,
+    };
+    analyze(&input, &Params::default())
+}
+
+pub(crate) async fn model() -> ModelServer {
+    let config = ModelConfig {
+        api_key: Some(KEY.to_owned()),
+        ..ModelConfig::default()
+    };
+    ModelServer::start(config).await.unwrap()
+}
+
+pub(crate) fn adviser(url: &str, extra: &str) -> Adviser {
+    let text = market::yaml(std::path::Path::new("."), 1, url, extra);
+    let config = market::config(&text);
+    Adviser::new(&config.analyzer.deepseek, default_tick(), market::nothing_spent()).unwrap()
+}
+
+pub(crate) async fn advise(adviser: &mut Adviser, report: &MarketReport) -> Recommendation {
+    adviser.advise(report, market::now(), || 0.0).await
+}
+
+/// What a line says of its origin.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Model,
+    Rules(&'static str),
+    Abstain(AbstainReason),
+}
+
+pub(crate) fn said(line: &Recommendation) -> Said {
+    match (
+        line.source,
+        line.status,
+        line.fallback_reason.as_deref(),
+        line.abstain_reason,
+    ) {
+        (Source::Deepseek, Status::Ok, None, None) => Said::Model,
+        (Source::Rules, Status::Ok, Some(code), None) => Said::Rules(code.to_owned().leak()),
+        (Source::Deepseek, Status::Abstain, None, Some(reason)) => Said::Abstain(reason),
+        other => panic!("a line that contradicts itself: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there() {
+    let gone = model().await;
+    let url = gone.url();
+    drop(gone);
+    let line = advise(&mut adviser(&url, "timeout: 20"), &report()).await;
+    assert_eq!(said(&line), Said::Rules("unreachable"));
+}
+
+#[tokio::test]
+async fn the_line_of_a_good_model_rests_on_the_analysis() {
+    let server = model().await;
+    let report = report();
+    let line = advise(&mut adviser(&server.url(), "timeout: 20"), &report).await;
+    assert_eq!(line.model.as_deref(), Some("deepseek-flash"));
+    assert!(line.confidence > 0.5 && !line.quotes.is_empty(), "{line:?}");
+    let spending = line.model_usage.unwrap();
+    assert_eq!(spending.requests, 2);
+    assert!(spending.usage.output_tokens > 0 && spending.cost_usd > 0.0);
+    let requests = server.requests();
+    for request in &requests {
+        assert_eq!(
+            request.authorization.as_deref(),
+            Some(format!("Bearer {KEY}").as_str())
+        );
+        assert_eq!(request.body["thinking"]["type"], "disabled");
+        assert_eq!(request.path, "/v1/chat/completions");
+    }
+    // The prefix that the vendor caches is the same in both rounds.
+    assert_eq!(requests[0].body["messages"][0], requests[1].body["messages"][0]);
+    assert_eq!(requests[0].body["tools"], requests[1].body["tools"]);
+}
+
+#[tokio::test]
+async fn the_vendor_is_asked_whether_it_knows_the_model() {
+    let server = model().await;
+    let verdict = async |extra: &str, key: &str| {
+        let text = market::yaml(std::path::Path::new("."), 1, &server.url(), extra);
+        let config = market::config(&text);
+        let list = ModelList::new(&config.analyzer.deepseek, SecretString::from(key)).unwrap();
+        list.ask().await
+    };
+    assert_eq!(verdict("timeout: 20", KEY).await, Verdict::Offered);
+    let retired = verdict("timeout: 20, model: deepseek-chat", KEY).await;
+    assert!(matches!(retired, Verdict::NotOffered(names) if names.contains(&"deepseek-flash".to_owned())));
+    assert_eq!(verdict("timeout: 20", "wrong").await, Verdict::Unknown(Some(401)));
+}
+
+#[tokio::test]
+async fn a_refused_key_is_not_tried_again_for_a_while() {
+    let server = model().await;
+    server.script().always(ModelReply::unauthorized());
+    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+    for _cycle in 0..5 {
+        assert_eq!(
+            said(&advise(&mut adviser, &report).await),
+            Said::Rules("unauthorized")
+        );
+    }
+    assert_eq!(server.requests().len(), 1);
+    assert!(adviser.trouble().is_some());
+    // Later it is probed, and a key that works again is used.
+    server.script().clear();
+    let later = market::now() + TimeDelta::minutes(6);
+    let line = adviser.advise(&report, later, || 0.0).await;
+    assert_eq!(said(&line), Said::Model);
+    assert_eq!(adviser.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_model_that_fails_again_and_again_is_left_alone() {
+    let server = model().await;
+    server.script().always(ModelReply::error(400, "no"));
+    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+    for expected in [
+        "request_rejected",
+        "request_rejected",
+        "request_rejected",
+        "breaker_open",
+    ] {
+        assert_eq!(said(&advise(&mut adviser, &report).await), Said::Rules(expected));
+    }
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn beyond_the_budget_the_rules_advise() {
+    let server = model().await;
+    let extra = "timeout: 20, max_cost_per_day_usd: 0.0001, prices: {input_usd: 100}";
+    let (mut adviser, report) = (adviser(&server.url(), extra), report());
+    assert_eq!(said(&advise(&mut adviser, &report).await), Said::Model);
+    assert_eq!(said(&advise(&mut adviser, &report).await), Said::Rules("budget"));
+    assert_eq!(server.requests().len(), 2);
+    let tomorrow = market::now() + TimeDelta::days(1);
+    let line = adviser.advise(&report, tomorrow, || 0.0).await;
+    assert_eq!(said(&line), Said::Model);
+}
+
+#[tokio::test]
+async fn without_a_model_the_rules_advise_and_the_line_says_why() {
+    let report = report();
+    let mut disabled = adviser("http://127.0.0.1:1/v1", "enabled: false");
+    assert_eq!(
+        said(&advise(&mut disabled, &report).await),
+        Said::Rules("disabled")
+    );
+    let mut keyless = adviser("http://127.0.0.1:1/v1", "api_key: ''");
+    assert_eq!(
+        said(&advise(&mut keyless, &report).await),
+        Said::Rules("no_api_key")
+    );
+}
+
+#[tokio::test]
+async fn data_that_do_not_allow_advice_cost_nothing() {
+    let server = model().await;
+    let mut adviser = adviser(&server.url(), "timeout: 20");
+    let symbol = market::symbol();
+    let (old_books, minutes) = (market::books(TimeDelta::minutes(10)), market::minutes(180));
+    let fresh_books = market::books(TimeDelta::seconds(5));
+    for (depth, minutes, reason) in [
+        (&old_books[..], &minutes[..], AbstainReason::StaleData),
+        (&fresh_books[..], &minutes[..5], AbstainReason::IncompleteData),
+    ] {
+        let now = market::now();
+        let input = Input {
+            symbol: &symbol,
+            now,
+            depth,
+            minutes,
+        };
+        let report = analyze(&input, &Params::default());
+        let line = adviser.advise(&report, now, || 0.0).await;
+        assert_eq!(
+            (line.status, line.abstain_reason),
+            (Status::Abstain, Some(reason))
+        );
+    }
+    assert!(server.requests().is_empty());
+}
+
+/// What the model does in a cycle: mostly well, otherwise one of many things.
+fn mood(random: u64) -> Option<ModelReply> {
+    Some(match random % 48 {
+        0 => ModelReply::error(400, "no"),
+        1 => ModelReply::unauthorized(),
+        2 => ModelReply::no_balance(),
+        3 => ModelReply::blank_content(),
+        4 => ModelReply::text("Buy now, do not sell."),
+        5 => ModelReply::finish_reason("length"),
+        6 => ModelReply::finish_reason("content_filter"),
+        7 => ModelReply::AnswerWith(serde_json::json!({"price_range": [0, 0]})),
+        8 => ModelReply::dsml(),
+        9 => ModelReply::rate_limited(Some(3600)),
+        10 => ModelReply::unknown_tool(),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
+    let server = model().await;
+    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+    let mut now = market::now();
+    let (mut requests, mut tokens, mut by_model) = (0, 0, 0);
+    let mut random = 88_172_645_463_325_252_u64;
+    for _cycle in 0..200 {
+        // Xorshift: the same moods in every run.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        server.script().clear();
+        if let Some(reply) = mood(random) {
+            server.script().always(reply);
+        }
+        let before = server.requests().len();
+        let line = adviser.advise(&report, now, || 0.0).await;
+        now += TimeDelta::seconds(60);
+        let asked = server.requests().len() - before;
+        let spending = line.model_usage.map_or((0, 0), |spending| {
+            let usage = spending.usage;
+            let tokens = usage.cached_tokens + usage.input_tokens + usage.output_tokens;
+            (spending.requests as usize, tokens)
+        });
+        assert_eq!(spending.0, asked);
+        (requests, tokens) = (requests + spending.0, tokens + spending.1);
+        match said(&line) {
+            Said::Model => by_model += 1,
+            // The rules speak for a model that was not there, or not asked.
+            Said::Rules(_) => assert!(asked <= 1, "{line:?}"),
+            Said::Abstain(_) => assert!(asked >= 1 && line.quotes.is_empty(), "{line:?}"),
+        }
+    }
+    assert_eq!(requests, server.requests().len());
+    assert_eq!(tokens, server.stats().tokens());
+    assert!(by_model > 20, "{by_model}");
+}

@@ -1,0 +1,499 @@
+//! Whole cycles against a real Redis: what is in the log, what is in Redis, and what a failure leaves.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use analyzer::feed::Feed;
+use chrono::TimeDelta;
+use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use market_sim::redis::{RedisOptions, RedisServer};
+use market_sim::wait::eventually;
+use redis::AsyncCommands as _;
+use serde_json::Value;
+use strategy_core::analysis::{Input, Params, analyze};
+use strategy_core::config::Config;
+use strategy_core::lifecycle::Lifecycle;
+use strategy_core::model::{DepthSnapshot, MinuteFootprint};
+use strategy_core::store::Store;
+use strategy_core::time::Minute;
+use tempfile::TempDir;
+
+use crate::market::{self, KEY};
+
+/// Longest wait for anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A market in Redis, a good model and a directory.
+struct World {
+    directory: TempDir,
+    redis: RedisServer,
+    model: ModelServer,
+}
+
+impl World {
+    async fn new() -> Self {
+        let redis = RedisServer::start().await;
+        let config = ModelConfig {
+            api_key: Some(KEY.to_owned()),
+            ..ModelConfig::default()
+        };
+        let world = Self {
+            directory: tempfile::tempdir().unwrap(),
+            redis,
+            model: ModelServer::start(config).await.unwrap(),
+        };
+        world.publish(&market::minutes(180)).await;
+        world
+    }
+
+    async fn publish(&self, minutes: &[MinuteFootprint]) {
+        let books = market::books(TimeDelta::seconds(5));
+        market::publish(&mut self.redis.connection().await, &books, minutes).await;
+    }
+
+    fn config(&self, deepseek: &str, interval: u32) -> Config {
+        let text = market::yaml(
+            self.directory.path(),
+            self.redis.port(),
+            &self.model.url(),
+            deepseek,
+        );
+        market::config(&format!("{text}  analysis: {{interval_seconds: {interval}}}\n"))
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        lines(self.directory.path())
+    }
+
+    async fn in_redis(&self) -> Vec<String> {
+        let mut connection = self.redis.connection().await;
+        connection.lrange("trading_recommendations", 0, -1).await.unwrap()
+    }
+}
+
+fn log(directory: &Path) -> std::path::PathBuf {
+    directory.join("logs/trading_recommendations_btcfdusd.log")
+}
+
+fn lines(directory: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(log(directory)).unwrap_or_default();
+    let lines = text.lines();
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn is_success(code: ExitCode) -> bool {
+    format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
+}
+
+/// Runs one cycle as `--once` does.
+async fn once(config: &Config) -> bool {
+    let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
+    analyzer::run_once(config, None, &lifecycle).unwrap();
+    is_success(lifecycle.finish().await)
+}
+
+/// A running analyzer; stopped and awaited by [`Running::stop`].
+struct Running {
+    lifecycle: Lifecycle,
+}
+
+impl Running {
+    fn start(config: &Config) -> Self {
+        let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
+        analyzer::run(config, None, &lifecycle).unwrap();
+        Self { lifecycle }
+    }
+
+    /// Asks it to stop; answers whether it ended well and how long that took.
+    async fn stop(self) -> (bool, Duration) {
+        let asked = Instant::now();
+        self.lifecycle.request_stop();
+        let code = self.lifecycle.finish().await;
+        (is_success(code), asked.elapsed())
+    }
+}
+
+#[tokio::test]
+async fn one_cycle_leaves_the_same_in_the_log_and_in_redis() {
+    let world = World::new().await;
+    assert!(once(&world.config("timeout: 20", 60)).await);
+    let lines = world.lines();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!(
+        (&line["source"], &line["status"]),
+        (&"deepseek".into(), &"ok".into()),
+        "{line}"
+    );
+    assert_eq!(
+        line["market_context"]["support_count"].as_u64(),
+        Some(1),
+        "{line}"
+    );
+
+    let stored = world.in_redis().await;
+    assert_eq!(stored.len(), 1);
+    assert_eq!(serde_json::from_str::<Value>(&stored[0]).unwrap(), *line);
+
+    let mut connection = world.redis.connection().await;
+    let keys: Vec<String> = connection.keys("analysis_results:*").await.unwrap();
+    assert_eq!(keys.len(), 1);
+    let lifetime: i64 = connection.ttl(&keys[0]).await.unwrap();
+    assert!((3500..=3600).contains(&lifetime), "{lifetime}");
+    let analysis: String = connection.get(&keys[0]).await.unwrap();
+    let analysis: Value = serde_json::from_str(&analysis).unwrap();
+    assert_eq!(analysis["timestamp"], line["timestamp"]);
+    assert_eq!(analysis["support_levels"][0]["price"], 110_136);
+    for field in [
+        "resistance_levels",
+        "poc_levels",
+        "liquidity_vacuum_zones",
+        "resonance_zones",
+    ] {
+        assert!(analysis[field].is_array(), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn the_model_advises_from_all_minutes_of_the_window_and_from_late_ones() {
+    let world = World::new().await;
+    let minutes = market::minutes(300);
+    let mut damaged = minutes.clone();
+    damaged[100] = MinuteFootprint::empty(damaged[100].minute, false);
+    world.publish(&damaged[..250]).await;
+    let config = world.config("timeout: 1", 2);
+    let running = Running::start(&config);
+    let used = async |count: u64| {
+        let mut connection = world.redis.connection().await;
+        let keys: Vec<String> = connection.keys("analysis_results:*").await.unwrap();
+        let Some(newest) = keys.iter().max() else {
+            return false;
+        };
+        let analysis: String = connection.get(newest).await.unwrap();
+        let honesty = &serde_json::from_str::<Value>(&analysis).unwrap()["data_honesty"];
+        let incomplete = u64::from(count == 250);
+        honesty["minutes_used"] == count && honesty["incomplete_minutes"] == incomplete
+    };
+    eventually("250 minutes are used", PATIENCE, async || used(250).await)
+        .await
+        .unwrap();
+    // The window grew at its old end and the damaged minute was healed.
+    world.publish(&minutes).await;
+    eventually("300 minutes are used", PATIENCE, async || used(300).await)
+        .await
+        .unwrap();
+    assert!(running.stop().await.0);
+}
+
+/// What a feed has read, compared with an analysis of everything at once.
+async fn reads_all(feed: &mut Feed, world: &World, minutes: &[MinuteFootprint], books: &[DepthSnapshot]) {
+    let mut store = Store::new(&world.config("timeout: 1", 60).redis.store_options()).unwrap();
+    feed.refresh(&mut store).await.unwrap();
+    let now = market::now();
+    let symbol = market::symbol();
+    let input = Input {
+        symbol: &symbol,
+        now,
+        depth: books,
+        minutes,
+    };
+    assert_eq!(
+        feed.report(now).await.unwrap(),
+        analyze(&input, &Params::default())
+    );
+}
+
+#[tokio::test]
+async fn a_feed_that_was_away_for_hours_reads_what_it_missed() {
+    let world = World::new().await;
+    let (books, minutes) = (market::books(TimeDelta::seconds(5)), market::minutes(700));
+    let mut connection = world.redis.connection().await;
+    let mut feed = Feed::new(market::symbol(), Params::default());
+    market::publish(&mut connection, &books[8..], &minutes[400..]).await;
+    reads_all(&mut feed, &world, &minutes[400..], &books[8..]).await;
+    // Five hours and several snapshots later, all at once.
+    market::publish(&mut connection, &books, &minutes).await;
+    reads_all(&mut feed, &world, &minutes, &books).await;
+    // Redis lost almost everything.
+    market::publish(&mut connection, &books[10..], &minutes[650..]).await;
+    reads_all(&mut feed, &world, &minutes[650..], &books[10..]).await;
+}
+
+#[tokio::test]
+async fn cycles_follow_each_other_and_none_overlaps() {
+    let world = World::new().await;
+    let running = Running::start(&world.config("timeout: 1, api_key: ''", 2));
+    eventually("three lines", PATIENCE, async || world.lines().len() >= 3)
+        .await
+        .unwrap();
+    let (well, _) = running.stop().await;
+    assert!(well);
+    let lines = world.lines();
+    for line in &lines {
+        assert_eq!(
+            (&line["source"], &line["fallback_reason"]),
+            (&"rules".into(), &"no_api_key".into())
+        );
+    }
+    let times: Vec<chrono::DateTime<chrono::Utc>> = lines
+        .iter()
+        .map(|line| line["timestamp"].as_str().unwrap().parse().unwrap())
+        .collect();
+    for pair in times.windows(2) {
+        let apart = (pair[1] - pair[0]).num_milliseconds();
+        assert!((1500..2500).contains(&apart), "{apart} ms");
+    }
+    let stored = world.in_redis().await;
+    let stored: Vec<Value> = stored
+        .iter()
+        .rev()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(stored, lines);
+}
+
+#[tokio::test]
+async fn a_status_is_there_while_it_runs_and_says_when_it_stopped() {
+    let world = World::new().await;
+    let running = Running::start(&world.config("timeout: 1, api_key: ''", 2));
+    let status = async || -> Option<Value> {
+        let mut connection = world.redis.connection().await;
+        let text: Option<String> = connection.get("analyzer_status").await.unwrap();
+        text.map(|text| serde_json::from_str(&text).unwrap())
+    };
+    eventually("a status after a recommendation", PATIENCE, async || {
+        status()
+            .await
+            .is_some_and(|status| status["last_recommendation"].is_string())
+    })
+    .await
+    .unwrap();
+    let while_running = status().await.unwrap();
+    assert_eq!(while_running["is_running"], true);
+    assert_eq!(while_running["redis_connected"], true);
+    assert!(while_running["last_analysis"].is_string());
+    assert_eq!(while_running["degraded"], serde_json::json!([]));
+    assert!(running.stop().await.0);
+    assert_eq!(status().await.unwrap()["is_running"], false);
+}
+
+#[tokio::test]
+async fn it_stops_quickly_while_the_model_hangs() {
+    let world = World::new().await;
+    world.model.script().always(ModelReply::Hang);
+    let running = Running::start(&world.config("timeout: 45", 60));
+    eventually("the model is asked", PATIENCE, async || {
+        !world.model.requests().is_empty()
+    })
+    .await
+    .unwrap();
+    let (well, took) = running.stop().await;
+    assert!(well && took < Duration::from_secs(1), "{took:?}");
+    assert!(world.lines().is_empty());
+}
+
+#[tokio::test]
+async fn it_stops_quickly_while_redis_is_away() {
+    let world = World::new().await;
+    let mut config = world.config("timeout: 1", 2);
+    config.redis.port = 1;
+    let running = Running::start(&config);
+    eventually("a line without data", PATIENCE, async || {
+        !world.lines().is_empty()
+    })
+    .await
+    .unwrap();
+    let (well, took) = running.stop().await;
+    assert!(well && took < Duration::from_secs(3), "{took:?}");
+}
+
+/// B26: with Redis away both daemons ended with code 0.
+#[tokio::test]
+async fn one_cycle_without_redis_writes_nothing_and_fails() {
+    let world = World::new().await;
+    let mut config = world.config("timeout: 59", 60);
+    config.redis.port = 1;
+    assert!(!once(&config).await);
+    assert!(world.lines().is_empty());
+}
+
+#[tokio::test]
+async fn while_redis_is_away_lines_say_so_and_reach_it_later() {
+    let mut world = World::new().await;
+    let running = Running::start(&world.config("timeout: 1, api_key: ''", 2));
+    eventually("a line with advice", PATIENCE, async || !world.lines().is_empty())
+        .await
+        .unwrap();
+    world.redis.kill();
+    let is_abstention = |line: &Value| line["abstain_reason"] == "incomplete_data";
+    eventually("a line without data", PATIENCE, async || {
+        world.lines().last().is_some_and(is_abstention)
+    })
+    .await
+    .unwrap();
+    world.redis.restart().await;
+    world.publish(&market::minutes(180)).await;
+    eventually("advice again", PATIENCE, async || {
+        world.lines().last().is_some_and(|line| line["status"] == "ok")
+    })
+    .await
+    .unwrap();
+    assert!(running.stop().await.0);
+    let stored = world.in_redis().await;
+    let stored: Vec<Value> = stored
+        .iter()
+        .rev()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let lines = world.lines();
+    // The server came back empty, so what it had before is gone; the rest is there in order.
+    assert!(stored.iter().any(is_abstention));
+    assert_eq!(stored[..], lines[lines.len() - stored.len()..]);
+}
+
+/// B27: a stale snapshot was analysed as if it were current.
+#[tokio::test]
+async fn stale_and_missing_data_are_abstained_on_without_a_call() {
+    let world = World::new().await;
+    let config = world.config("timeout: 20", 60);
+    let old = market::books(TimeDelta::minutes(10));
+    market::publish(&mut world.redis.connection().await, &old, &market::minutes(180)).await;
+    assert!(once(&config).await);
+    market::publish(&mut world.redis.connection().await, &[], &[]).await;
+    assert!(once(&config).await);
+    let lines = world.lines();
+    assert_eq!(lines[0]["abstain_reason"], "stale_data");
+    for line in &lines {
+        assert_eq!(
+            (&line["action"], &line["status"]),
+            (&"HOLD".into(), &"abstain".into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&line["confidence"], &line["price_range"]),
+            (&0.into(), &Value::Null),
+            "{line}"
+        );
+    }
+    assert!(world.model.requests().is_empty());
+}
+
+/// B21, B33: what stands in Redis and is not what the layout says never ends a cycle.
+#[tokio::test]
+async fn broken_documents_in_redis_are_left_out() {
+    let world = World::new().await;
+    let mut connection = world.redis.connection().await;
+    let () = connection
+        .lpush("depth_snapshot_5000", "{\"bids\": Infinity}")
+        .await
+        .unwrap();
+    let other = MinuteFootprint::empty(Minute::of(market::now()).unwrap(), true);
+    let foreign = strategy_core::store::encode_minute(&"ETHFDUSD".to_owned().try_into().unwrap(), &other);
+    let () = connection.lpush("trades_window", "nonsense").await.unwrap();
+    let () = connection.lpush("trades_window", foreign.unwrap()).await.unwrap();
+    assert!(once(&world.config("timeout: 20", 60)).await);
+    assert_eq!(world.lines()[0]["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_caught_up_with() {
+    let world = World::new().await;
+    let blocker = world.directory.path().join("logs");
+    std::fs::write(&blocker, "").unwrap();
+    let running = Running::start(&world.config("timeout: 1, api_key: ''", 2));
+    eventually("two lines in redis", PATIENCE, async || {
+        world.in_redis().await.len() >= 2
+    })
+    .await
+    .unwrap();
+    std::fs::remove_file(&blocker).unwrap();
+    let caught_up = async || world.lines().len() >= 3;
+    eventually("the lines are in the log", PATIENCE, caught_up)
+        .await
+        .unwrap();
+    assert!(running.stop().await.0);
+    let stored = world.in_redis().await;
+    let stored: Vec<Value> = stored
+        .iter()
+        .rev()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(stored, world.lines());
+}
+
+#[tokio::test]
+async fn what_was_spent_today_is_known_after_a_restart() {
+    let world = World::new().await;
+    let config = world.config(
+        "timeout: 20, max_cost_per_day_usd: 0.0001, prices: {input_usd: 100}",
+        60,
+    );
+    assert!(once(&config).await);
+    assert!(once(&config).await);
+    let lines = world.lines();
+    assert_eq!(lines[0]["source"], "deepseek");
+    assert_eq!(
+        (&lines[1]["source"], &lines[1]["fallback_reason"]),
+        (&"rules".into(), &"budget".into())
+    );
+}
+
+#[tokio::test]
+async fn a_recorded_day_is_replayed_at_no_cost() {
+    let world = World::new().await;
+    let config = world.config("timeout: 20", 60);
+    assert!(once(&config).await);
+    let asked = world.model.requests().len();
+    let archive = std::fs::read_dir(world.directory.path().join("logs/model")).unwrap();
+    let archive = archive.last().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&archive).unwrap();
+    let record: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(record["outcome"], "accepted");
+    assert_eq!(record["messages"][0]["role"], "system");
+    assert_eq!(record["turns"].as_array().unwrap().len(), 2);
+    assert!(!text.contains(KEY));
+
+    let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
+    analyzer::run_once(&config, Some(&archive), &lifecycle).unwrap();
+    assert!(is_success(lifecycle.finish().await));
+    let lines = world.lines();
+    for field in [
+        "action",
+        "price_range",
+        "confidence",
+        "reasoning",
+        "source",
+        "status",
+        "model",
+    ] {
+        assert_eq!(lines[0][field], lines[1][field], "{field}");
+    }
+    assert_eq!(lines[1]["detail"], "replayed from a recording");
+    assert_eq!(lines[1]["model_usage"]["cost_usd"], 0);
+    assert_eq!(world.model.requests().len(), asked);
+}
+
+#[tokio::test]
+async fn a_password_of_redis_is_sent_and_not_logged() {
+    let options = RedisOptions {
+        password: Some("known-to-the-test".to_owned()),
+        ..RedisOptions::default()
+    };
+    let redis = RedisServer::start_with(options).await;
+    let books = market::books(TimeDelta::seconds(5));
+    market::publish(&mut redis.connection().await, &books, &market::minutes(60)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let text = market::yaml(
+        directory.path(),
+        redis.port(),
+        "http://127.0.0.1:1/v1",
+        "enabled: false",
+    );
+    let text = text.replace("redis: {", "redis: {password: '${REDIS_PASSWORD}', ");
+    let environment = [("REDIS_PASSWORD".to_owned(), "known-to-the-test".to_owned())].into();
+    let (config, _) = Config::parse(&text, "test.yaml", &environment).unwrap();
+    assert!(!format!("{config:?}").contains("known-to-the-test"));
+    assert!(once(&config).await);
+    assert_eq!(lines(directory.path())[0]["fallback_reason"], "disabled");
+}

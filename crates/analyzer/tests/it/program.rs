@@ -1,0 +1,305 @@
+//! The real binary: signals, exit codes, what goes to which stream.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use market_sim::redis::RedisServer;
+use market_sim::wait::eventually;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::market::{self, KEY};
+
+/// Longest wait for anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn command(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_analyzer"));
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("DEEPSEEK_API_KEY", KEY)
+        .args(["--config", "analyzer.yaml"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn directory(redis_port: u16, model_url: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let text = market::yaml(directory.path(), redis_port, model_url, "timeout: 45");
+    std::fs::write(directory.path().join("analyzer.yaml"), text).unwrap();
+    directory
+}
+
+async fn run(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory).args(arguments).output().await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().unwrap().to_string();
+    let status = Command::new("kill")
+        .args(["-s", name, &id])
+        .status()
+        .await
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Sends a signal and waits for the end; answers the exit code and how long it took.
+async fn end(mut child: Child, name: &str) -> (Option<i32>, Duration) {
+    let asked = Instant::now();
+    signal(&child, name).await;
+    let status = tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    (status.code(), asked.elapsed())
+}
+
+async fn market_in_redis() -> RedisServer {
+    let redis = RedisServer::start().await;
+    let books = market::books(TimeDelta::seconds(5));
+    market::publish(&mut redis.connection().await, &books, &market::minutes(60)).await;
+    redis
+}
+
+#[tokio::test]
+async fn the_usual_arguments_and_exit_codes() {
+    let directory = directory(1, "http://127.0.0.1:1/v1");
+    let version = run(directory.path(), &["--version"]).await;
+    assert_eq!(version.status.code(), Some(0));
+    assert!(text(&version.stdout).starts_with("analyzer "));
+    let help = run(directory.path(), &["--help"]).await;
+    assert!(text(&help.stdout).contains("--once"));
+    assert_eq!(
+        run(directory.path(), &["--nonsense"]).await.status.code(),
+        Some(2)
+    );
+}
+
+#[tokio::test]
+async fn check_config_prints_settings_that_are_valid_themselves() {
+    let directory = directory(6379, "http://127.0.0.1:1/v1");
+    let checked = run(directory.path(), &["--check-config"]).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let settings = text(&checked.stdout);
+    assert!(
+        !settings.contains(KEY) && settings.contains("[REDACTED]"),
+        "{settings}"
+    );
+    std::fs::write(directory.path().join("analyzer.yaml"), &settings).unwrap();
+    let again = run(directory.path(), &["--check-config"]).await;
+    assert_eq!(text(&again.stdout), settings);
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_named_line_by_line_and_nothing_starts() {
+    let directory = directory(6379, "http://127.0.0.1:1/v1");
+    let path = directory.path().join("analyzer.yaml");
+    std::fs::write(
+        &path,
+        "redis: {prot: 1}\nbinance: {symbol: x}\nanalyzer: {deepseek: {api_key: hunter2}}\n",
+    )
+    .unwrap();
+    for arguments in [&["--check-config"][..], &["--once"], &[]] {
+        let refused = run(directory.path(), arguments).await;
+        assert_eq!(refused.status.code(), Some(78));
+        let problems = text(&refused.stderr);
+        assert_eq!(problems.lines().count(), 3, "{problems}");
+        assert!(
+            problems.contains("redis.prot: unknown key; the nearest valid one is redis.port"),
+            "{problems}"
+        );
+        assert!(!problems.contains("hunter2"), "{problems}");
+        assert!(refused.stdout.is_empty());
+    }
+    assert!(!directory.path().join("logs").exists());
+    let missing = run(directory.path(), &["--config", "nowhere.yaml"]).await;
+    assert_eq!(missing.status.code(), Some(2), "the option is given twice");
+}
+
+#[tokio::test]
+async fn one_cycle_ends_with_code_zero_and_logs_to_both_places() {
+    let (redis, model) = (
+        market_in_redis().await,
+        ModelServer::start(ModelConfig::default()).await.unwrap(),
+    );
+    let directory = directory(redis.port(), &model.url());
+    let ran = run(directory.path(), &["--once"]).await;
+    let errors = text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(0), "{errors}");
+    assert!(ran.stdout.is_empty());
+    assert!(
+        errors.contains("INFO analyzer recommendation written"),
+        "{errors}"
+    );
+    let log = std::fs::read_to_string(directory.path().join("logs/strategy_agent.log")).unwrap();
+    // Two threads may write in another order to the one place than to the other.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    assert_eq!(sorted(&log), sorted(&errors));
+    let line = directory.path().join("logs/trading_recommendations_btcfdusd.log");
+    assert!(
+        std::fs::read_to_string(line)
+            .unwrap()
+            .contains(r#""source":"deepseek","status":"ok""#)
+    );
+}
+
+#[tokio::test]
+async fn the_key_is_nowhere_to_be_found() {
+    let (redis, model) = (
+        market_in_redis().await,
+        ModelServer::start(ModelConfig::default()).await.unwrap(),
+    );
+    model
+        .script()
+        .next(ModelReply::error(401, &format!("Your api key: {KEY} is invalid")));
+    let directory = directory(redis.port(), &model.url());
+    let yaml = directory.path().join("analyzer.yaml");
+    let traced = std::fs::read_to_string(&yaml).unwrap().replace("DEBUG", "TRACE");
+    std::fs::write(&yaml, traced).unwrap();
+    let ran = run(directory.path(), &["--once"]).await;
+    let mut everything = text(&ran.stderr);
+    for folder in ["logs", "logs/model"] {
+        for entry in std::fs::read_dir(directory.path().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                everything.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    assert!(everything.contains("unauthorized"), "{everything}");
+    assert!(!everything.contains(KEY), "{everything}");
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_in_time_whatever_it_is_doing() {
+    let redis = market_in_redis().await;
+    let model = ModelServer::start(ModelConfig::default()).await.unwrap();
+    model.script().always(ModelReply::Hang);
+
+    let hanging = directory(redis.port(), &model.url());
+    let child = command(hanging.path()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the model is asked", PATIENCE, async || {
+        !model.requests().is_empty()
+    })
+    .await
+    .unwrap();
+    let (code, took) = end(child, "TERM").await;
+    assert!(
+        code == Some(0) && took < Duration::from_secs(3),
+        "{code:?} {took:?}"
+    );
+
+    // Nobody listens on that port.
+    let lonely = directory(1, &model.url());
+    let child = command(lonely.path()).stderr(Stdio::null()).spawn().unwrap();
+    let log = lonely.path().join("logs/strategy_agent.log");
+    let waits = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("redis does not answer"));
+    eventually("it waits for redis", PATIENCE, waits).await.unwrap();
+    let (code, took) = end(child, "INT").await;
+    assert!(
+        code == Some(0) && took < Duration::from_secs(3),
+        "{code:?} {took:?}"
+    );
+}
+
+/// B8: a signal during the start was forgotten.
+#[tokio::test]
+async fn a_signal_during_the_start_counts() {
+    let redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
+    let log = directory.path().join("logs/strategy_agent.log");
+    eventually("the first line of the log", PATIENCE, async || log.exists())
+        .await
+        .unwrap();
+    let (code, took) = end(child, "TERM").await;
+    assert!(
+        code == Some(0) && took < Duration::from_secs(3),
+        "{code:?} {took:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_does_not_stop_it() {
+    let redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    // Its standard error is a pipe nobody reads.
+    let child = command(directory.path()).spawn().unwrap();
+    let line = directory.path().join("logs/trading_recommendations_btcfdusd.log");
+    eventually("a line", PATIENCE, async || line.exists())
+        .await
+        .unwrap();
+    let (code, took) = end(child, "INT").await;
+    assert!(
+        code == Some(0) && took < Duration::from_secs(3),
+        "{code:?} {took:?}"
+    );
+}
+
+#[tokio::test]
+async fn status_tells_a_running_program_from_one_that_is_not() {
+    let redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    let before = run(directory.path(), &["status"]).await;
+    assert_eq!(before.status.code(), Some(1));
+    assert!(text(&before.stderr).contains("not running"));
+    let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
+    let healthy = async || run(directory.path(), &["status", "--json"]).await.status.code() == Some(0);
+    eventually("it is healthy", PATIENCE, healthy).await.unwrap();
+    let (code, _) = end(child, "TERM").await;
+    assert_eq!(code, Some(0));
+    let after = run(directory.path(), &["status"]).await;
+    assert_eq!(after.status.code(), Some(1));
+}
+
+/// B28: two processes that rotated one log lost lines.
+#[tokio::test]
+async fn processes_that_share_and_rotate_one_log_lose_no_line() {
+    let redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    let yaml = directory.path().join("analyzer.yaml");
+    let small = "level: DEBUG, max_file_size_mb: 0.001, backup_count: 500, file_path:";
+    let text_of_it = std::fs::read_to_string(&yaml).unwrap();
+    std::fs::write(&yaml, text_of_it.replace("level: DEBUG, file_path:", small)).unwrap();
+    let mut runs = tokio::task::JoinSet::new();
+    for _process in 0..6 {
+        let path = directory.path().to_owned();
+        runs.spawn(async move { run(&path, &["--once"]).await });
+    }
+    let mut printed: Vec<String> = Vec::new();
+    while let Some(ran) = runs.join_next().await {
+        let errors = text(&ran.unwrap().stderr);
+        printed.extend(errors.lines().map(str::to_owned));
+    }
+    let mut logged: Vec<String> = Vec::new();
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory.path().join("logs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().contains("/strategy_agent.log") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.len() <= 1048, "{}", path.display());
+            logged.extend(text.lines().map(str::to_owned));
+            files += 1;
+        }
+    }
+    printed.sort();
+    logged.sort();
+    assert_eq!(printed, logged);
+    assert!(files > 5, "{files} files");
+}
