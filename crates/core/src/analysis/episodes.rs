@@ -16,8 +16,10 @@ use crate::num::to_f64;
 const NEAR_FLOOR: f64 = 2.0;
 /// Distance that counts as near, as a share of the price: 0.02 %.
 const NEAR_SHARE: f64 = 0.0002;
-/// Price has left when it is this many near distances away.
-const LEAVE_MULTIPLE: f64 = 2.0;
+/// Price has left the way it came when it is this many near distances away.
+const HELD: f64 = 3.0;
+/// Price has gone through when it is this many near distances beyond.
+const BROKE: f64 = 1.0;
 
 /// The minutes of a window, prepared for testing many levels.
 #[derive(Debug)]
@@ -76,14 +78,14 @@ impl<'a> Tape<'a> {
     /// Counts the tests of a level.
     ///
     /// Near is within `d = max(2, 0.02 % of the price)`. A test begins when trades come near after having
-    /// been away on one side. It held when trades are seen `2d` away on that side in a later minute, broke
-    /// when they are seen `2d` away on the other side, and is open when both happen in one minute, when a
+    /// been away on one side. It held when trades are seen `3d` away on that side in a later minute, broke
+    /// when they are seen `d` away on the other side: from where the test begins, at `d`, both are `2d` off, so
+    /// that a level which means nothing holds as often as it breaks. A test is open when both happen in one minute, when a
     /// minute is not wholly known, or when the data end. The next test begins only after a minute that lies
     /// wholly beyond `d`, so that price swinging about the level is one test and not many.
     pub(crate) fn tests_of(&self, level: Decimal) -> Confirmation {
         let price = to_f64(level);
         let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-        let far = near * LEAVE_MULTIPLE;
         let (mut held, mut broken, mut open) = (0, 0, 0);
         let mut absorbed: Amount = 0;
         let mut state = State::Unknown;
@@ -96,14 +98,15 @@ impl<'a> Tape<'a> {
             let Some((low, high)) = span.range else {
                 continue;
             };
-            let (is_above, is_below) = (high >= price + far, low <= price - far);
+            let (is_above, is_below) = (high >= price + HELD * near, low <= price - HELD * near);
+            let (is_over, is_under) = (high >= price + BROKE * near, low <= price - BROKE * near);
             let touches = low <= price + near && high >= price - near;
             state = match state {
                 State::Unknown => away(low, high, price, near),
                 State::Away(from) => {
                     let through = match from {
-                        Side::Above => is_below,
-                        Side::Below => is_above,
+                        Side::Above => is_under,
+                        Side::Below => is_over,
                     };
                     if through {
                         broken += 1;
@@ -116,8 +119,8 @@ impl<'a> Tape<'a> {
                 }
                 State::Testing(from, volume) => {
                     let (back, through) = match from {
-                        Side::Above => (is_above, is_below),
-                        Side::Below => (is_below, is_above),
+                        Side::Above => (is_above, is_under),
+                        Side::Below => (is_below, is_over),
                     };
                     let volume = volume + self.against(span, price, near, from);
                     match (back, through) {
@@ -248,5 +251,45 @@ mod tests {
         assert_eq!(known(true, 3), (1, 0));
         assert_eq!(known(false, 3), (0, 0));
         assert_eq!(known(true, 4), (0, 1), "a minute is missing");
+    }
+
+    /// Were it otherwise, every level would seem confirmed.
+    #[test]
+    fn on_a_random_walk_as_many_tests_hold_as_break() {
+        let mut state: u64 = 7;
+        let mut step = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(state >> 61).unwrap() * 2 - 7
+        };
+        let (mut held, mut broken) = (0, 0);
+        for _ in 0..20 {
+            // Tenths of a dollar, twenty steps a minute.
+            let mut price = 1_000_000;
+            let minutes: Vec<_> = (0..1000)
+                .map(|number| {
+                    let (mut low, mut high) = (price, price);
+                    for _ in 0..20 {
+                        price += 3 * step();
+                        low = low.min(price);
+                        high = high.max(price);
+                    }
+                    minute(number, true, &[(low / 10, 1, 1), (high / 10, 1, 1)])
+                })
+                .collect();
+            let window = window(1000, &minutes);
+            let tape = Tape::new(&window, Grid::new(BucketWidth::ONE));
+            for level in 0..20 {
+                let found = tape.tests_of(Decimal::from(99_700 + 30 * level));
+                held += found.held;
+                broken += found.broken;
+            }
+        }
+        let rate = f64::from(held) / f64::from(held + broken);
+        assert!(
+            held > 400 && (0.44..0.53).contains(&rate),
+            "{held} held, {broken} broke: {rate}"
+        );
     }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Findings<'a> {
 /// Lists the pieces: walls, density zones, profile, tests, stacks, in this order.
 ///
 /// Weights: wall 0.7 × strength (fleeting 0.1 × strength, and not counted), density zone 0.4 × strength,
-/// point of control 0.5, high-volume node 0.35, value-area edge 0.3, tests that mostly held 0.6 × posterior
+/// point of control 0.5, high-volume node 0.35, value-area edge 0.3, tests that held beyond chance 0.6 × posterior
 /// mean, stacked imbalance 0.2.
 pub(crate) fn list(found: &Findings<'_>) -> Vec<Piece> {
     let mut pieces = Vec::new();
@@ -187,9 +187,9 @@ fn point(price: Number, weight: f64, evidence: Evidence) -> Piece {
     }
 }
 
-/// Tests confirm a price when more of them held than broke.
+/// Tests confirm a price when the 80 % interval of its posterior lies above one half, which is what chance gives.
 fn tests(price: Number, confirmation: &Confirmation) -> Option<Piece> {
-    (confirmation.held > confirmation.broken).then(|| {
+    (confirmation.low > 0.5).then(|| {
         let evidence = Evidence::ConfirmedTests {
             price,
             held: confirmation.held,

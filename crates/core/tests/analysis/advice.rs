@@ -8,15 +8,20 @@ use strategy_core::model::report::{MarketReport, Number};
 
 use crate::builders::{even_book, minute, report_at};
 
-/// Calm minutes around 100000, coming near the given bucket and leaving it every fifth minute.
+/// Calm minutes around 100000, reaching away from the given bucket and coming near it every fifth minute.
 fn visits(count: i64, bucket: Option<i64>) -> Vec<MinuteFootprint> {
-    let calm: &[(i64, i64, i64)] = &[(99_997, 100, 100), (100_003, 100, 100)];
+    let (low, high) = match bucket {
+        Some(below) if below < 100_000 => (99_997, 100_025),
+        Some(_) => (99_975, 100_003),
+        None => (99_997, 100_003),
+    };
+    let calm = [(low, 100, 100), (high, 100, 100)];
     (0..count)
         .map(|number| match bucket {
             Some(bucket) if number % 5 == 3 => {
                 minute(number, true, &[(bucket, 3000, 3000), (bucket + 1, 100, 100)])
             }
-            _ => minute(number, true, calm),
+            _ => minute(number, true, &calm),
         })
         .collect()
 }

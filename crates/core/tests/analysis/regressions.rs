@@ -148,7 +148,7 @@ fn b36_a_wall_near_a_node_that_held_resonates() {
         let rows: &[(i64, i64, i64)] = if number % 5 == 3 {
             &[(99_953, 3000, 9000), (99_960, 3000, 3000)]
         } else {
-            &[(99_998, 100, 100), (100_004, 100, 100)]
+            &[(99_998, 100, 100), (100_012, 100, 100)]
         };
         minutes.push(minute(number, true, rows));
     }
