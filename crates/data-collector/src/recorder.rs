@@ -522,3 +522,6 @@ impl Recorder {
         self.retry = (self.retry * 2).min(RETRY.1);
     }
 }
+
+#[cfg(test)]
+mod tests;
