@@ -14,6 +14,9 @@ const QUEUE: usize = 4096;
 /// Longest wait for waiting lines when the program ends.
 const FLUSH: Duration = Duration::from_millis(300);
 
+/// Goes to the start of the terminal's line and clears it.
+const CLEAR_LINE: &str = "\r\u{1b}[K";
+
 /// The sending end.
 #[derive(Debug)]
 pub(super) struct Console {
@@ -24,6 +27,7 @@ pub(super) struct Console {
 
 enum Message {
     Line(String),
+    Progress(String),
     Flush(SyncSender<()>),
 }
 
@@ -35,10 +39,16 @@ impl Console {
         let counter = Arc::clone(&dropped);
         // Not a task: it may block. It ends with the process.
         thread::spawn(move || {
+            let mut progress = String::new();
             for message in receiver {
                 match message {
                     // A closed standard error cannot be reported anywhere; the file has the line.
-                    Message::Line(line) => drop(output.write_all(line.as_bytes())),
+                    Message::Line(line) if progress.is_empty() => drop(output.write_all(line.as_bytes())),
+                    Message::Line(line) => drop(write!(output, "{CLEAR_LINE}{line}{progress}")),
+                    Message::Progress(text) => {
+                        progress = text;
+                        drop(write!(output, "{CLEAR_LINE}{progress}").and_then(|()| output.flush()));
+                    }
                     Message::Flush(done) => drop(done.try_send(())),
                 }
                 let lost = counter.swap(0, Ordering::Relaxed);
@@ -66,6 +76,14 @@ impl Console {
     pub(super) fn send(&self, line: String) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(line)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows a text below the lines, in place of the last one; only on a terminal.
+    pub(super) fn show_progress(&self, text: String) {
+        if self.terminal {
+            // One that does not fit into the queue is followed by another.
+            let _full = self.sender.try_send(Message::Progress(text));
         }
     }
 
@@ -110,6 +128,25 @@ mod tests {
         let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
         let numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn progress_stays_below_the_lines_of_a_terminal_and_is_nowhere_else() {
+        for (terminal, expected) in [
+            (true, "\r\u{1b}[K50 %\r\u{1b}[Kline\n50 %\r\u{1b}[K"),
+            (false, "line\n"),
+        ] {
+            let output = Shared::default();
+            let console = Console::new(output.clone(), terminal);
+            console.show_progress("50 %".to_owned());
+            console.send("line\n".to_owned());
+            console.show_progress(String::new());
+            console.flush();
+            assert_eq!(
+                String::from_utf8(output.0.lock().unwrap().clone()).unwrap(),
+                expected
+            );
+        }
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Fields {
         }
     }
 
+    /// The message alone.
+    pub(super) fn into_message(self) -> String {
+        self.message
+    }
+
     /// Appends `{name=value …}`, or nothing when there are no fields.
     pub(super) fn append_braced(&self, text: &mut String) {
         if !self.pairs.is_empty() {

@@ -28,6 +28,10 @@ use crate::time::{Clock, SystemClock};
 /// Logs the bodies it cannot read, and with them what the model or a proxy sent back.
 const SILENCED: &str = "async_openai";
 
+/// Target of events that are no log lines: their message is shown below the log while standard error is a
+/// terminal, in place of the one before. An empty message takes it away.
+pub const PROGRESS: &str = "progress";
+
 /// Libraries whose own `debug` and `trace` lines say nothing about this program.
 const QUIETED: [&str; 9] = [
     "h2",
@@ -203,6 +207,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        if event.metadata().target() == PROGRESS {
+            self.sinks.console.show_progress(fields.into_message());
+            return;
+        }
         let mut spans = String::new();
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             spans.push_str(span.name());

@@ -294,7 +294,7 @@ proptest! {
             let due = Duration::from_millis(u64::try_from(at(row).max(bench.now()) - start).unwrap());
             let rest = outages[outage % outages.len()];
             if due > bench.uptime {
-                bench.pass(due - bench.uptime, rest);
+                bench.pass(due.saturating_sub(bench.uptime), rest);
             }
             match fate {
                 0 => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use strategy_core::backoff::Backoff;
 use strategy_core::store::Backfill;
+use strategy_core::telemetry::PROGRESS;
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
 
@@ -160,24 +161,27 @@ impl BackfillTask {
         if missing == 0 {
             if self.started.take().is_some() {
                 self.done = self.total;
+                tracing::info!(target: PROGRESS, "");
                 tracing::info!(minutes = self.total, "the window is whole");
             }
         } else {
             let started = *self.started.get_or_insert(uptime);
             self.total = self.total.max(self.done + missing);
             self.done = self.total - missing;
+            let spent = uptime.saturating_sub(started).as_secs_f64();
+            let left = if self.done > 0 {
+                spent / self.done as f64 * missing as f64
+            } else {
+                0.0
+            }
+            .round();
+            tracing::info!(target: PROGRESS, "{}", progress_bar(self.done, self.total, left));
             if self.logged.is_none_or(|logged| uptime >= logged + LOG_EVERY) {
                 self.logged = Some(uptime);
-                let spent = uptime.saturating_sub(started).as_secs_f64();
-                let left = if self.done > 0 {
-                    spent / self.done as f64 * missing as f64
-                } else {
-                    0.0
-                };
                 tracing::info!(
                     done_minutes = self.done,
                     total_minutes = self.total,
-                    seconds_left = left.round(),
+                    seconds_left = left,
                     "filling the window from the exchange's history"
                 );
             }
@@ -187,5 +191,30 @@ impl BackfillTask {
             total_minutes: self.total,
         };
         self.shared.health.update(|state| state.backfill = backfill);
+    }
+}
+
+/// For a terminal: `[#####.....] 50 %  1440 of 2880 minutes, about 75 s left`.
+fn progress_bar(done: u64, total: u64, seconds_left: f64) -> String {
+    const WIDTH: u64 = 30;
+    let filled = usize::try_from(done * WIDTH / total.max(1)).unwrap_or(0);
+    let empty = usize::try_from(WIDTH).unwrap_or(0).saturating_sub(filled);
+    let percent = done * 100 / total.max(1);
+    let (bar, rest) = ("#".repeat(filled), ".".repeat(empty));
+    format!("[{bar}{rest}] {percent} %  {done} of {total} minutes, about {seconds_left:.0} s left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_says_how_far_it_is() {
+        let bar = progress_bar(1440, 2880, 75.4);
+        assert_eq!(
+            bar,
+            "[###############...............] 50 %  1440 of 2880 minutes, about 75 s left"
+        );
+        assert!(progress_bar(0, 0, 0.0).contains("0 of 0"));
     }
 }
