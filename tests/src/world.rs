@@ -126,8 +126,8 @@ impl World {
         self.directory.path().join("storage")
     }
 
-    /// Writes a configuration; `analyzer` is the text of that section, indented as it stands in the file.
-    pub fn write_config(&self, name: &str, analyzer: &str) {
+    /// Writes a configuration; `more` is the text of further sections, indented as it stands in the file.
+    pub fn write_config(&self, name: &str, more: &str) {
         let options = &self.options;
         let text = format!(
             r#"redis:
@@ -146,7 +146,7 @@ data_collector:
     window_size_minutes: {window}
     backfill_minutes: {backfill}
     max_price_levels: {levels}
-{analyzer}
+{more}
 "#,
             redis = self.redis_proxy.address().port(),
             rest = self.exchange.rest_url(),

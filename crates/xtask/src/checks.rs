@@ -24,6 +24,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     run(&mut command)
 }
 
+/// Runs the collector through seeded faults.
+pub(crate) fn chaos(arguments: &[String]) -> Result<()> {
+    redis::ensure_server()?;
+    build::build_programs(false)?;
+    run(std::process::Command::new(build::program("chaos", false)).args(arguments))
+}
+
 /// Formatting, lints, documentation, dependency policy.
 pub(crate) fn lint() -> Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
