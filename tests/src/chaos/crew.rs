@@ -66,6 +66,14 @@ impl Crew {
         }
     }
 
+    /// Stops all of them as they stand, or lets them go on.
+    pub(crate) async fn sleep(&mut self, asleep: bool) {
+        self.check().await;
+        for program in &self.running {
+            program.signal(if asleep { "STOP" } else { "CONT" });
+        }
+    }
+
     /// Ends one without warning.
     pub(crate) async fn kill(&mut self, which: Which) {
         self.check().await;
@@ -80,6 +88,7 @@ impl Crew {
         let Some(mut program) = self.take(which) else {
             return;
         };
+        program.signal("CONT");
         let (code, took) = program.stop(signal).await;
         if took > STOP_LIMIT {
             self.differences.push(Difference(format!(

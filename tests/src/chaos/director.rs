@@ -61,6 +61,7 @@ impl<'a> Director<'a> {
         self.world.redis_proxy.delay(Duration::ZERO);
         self.start_redis().await;
         self.block_storage(false);
+        self.crew.sleep(false).await;
         self.crew.ensure().await;
     }
 
@@ -77,6 +78,7 @@ impl<'a> Director<'a> {
             Act::CloseOnAccept(times) => faults.close_on_accept(*times),
             Act::Stream(mode) => faults.set_mode(*mode),
             Act::SkipRows(rows) => faults.skip_rows(*rows),
+            Act::SkipLateRows(rows) => faults.skip_late_rows(*rows),
             Act::DoubleRows(rows) => faults.duplicate_rows(*rows),
             Act::SwapRows(rows) => faults.swap_rows(*rows),
             Act::ExtraFields(rows) => faults.extra_fields(*rows),
@@ -103,6 +105,7 @@ impl<'a> Director<'a> {
             Act::StorageBlocked(blocked) => self.block_storage(*blocked),
             Act::CrashLeftovers => self.leave_behind(),
             Act::StartCollector => self.crew.start().await,
+            Act::SleepCollectors(asleep) => self.crew.sleep(*asleep).await,
             Act::KillCollector(which) => self.crew.kill(*which).await,
             Act::StopCollector(which, signal) => self.crew.stop(*which, signal).await,
         }

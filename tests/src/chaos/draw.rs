@@ -51,7 +51,8 @@ fn draw_stream(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
             add(0, Act::Stream(StreamMode::BlackHole));
             add(rng.random_range(100..4000), Act::Stream(StreamMode::Normal));
         }
-        9 | 10 => add(0, Act::SkipRows(rows)),
+        9 => add(0, Act::SkipRows(rows)),
+        10 => add(0, Act::SkipLateRows(rng.random_range(1..6))),
         11 => add(0, Act::DoubleRows(rows)),
         12 => add(0, Act::SwapRows(rows)),
         13 => add(0, Act::GarbageFrame),
@@ -188,7 +189,10 @@ fn draw_collectors(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
             add(0, Act::StopCollector(which, signal));
             add(down, Act::StartCollector);
         }
-        7 => add(0, Act::StartCollector),
+        7 => {
+            add(0, Act::SleepCollectors(true));
+            add(down, Act::SleepCollectors(false));
+        }
         _ => {
             add(0, Act::StartCollector);
             add(down.max(600), Act::KillCollector(Which::First));

@@ -33,6 +33,8 @@ pub enum Act {
     Stream(StreamMode),
     /// The next rows are not sent.
     SkipRows(u64),
+    /// The next rows whose trade time steps back into the minute before are not sent.
+    SkipLateRows(u64),
     /// The next rows are sent twice.
     DoubleRows(u64),
     /// So many rows change places with their successor.
@@ -81,6 +83,8 @@ pub enum Act {
     StartCollector,
     /// A collector is ended without warning.
     KillCollector(Which),
+    /// All collectors sleep, and wake up again.
+    SleepCollectors(bool),
     /// A collector is asked to stop.
     StopCollector(Which, &'static str),
 }
@@ -98,6 +102,7 @@ impl Act {
             Self::Stream(StreamMode::DataSilent) => "stream without data",
             Self::Stream(StreamMode::BlackHole) => "stream stalled",
             Self::SkipRows(_) => "rows skipped",
+            Self::SkipLateRows(_) => "late rows skipped",
             Self::DoubleRows(_) => "rows doubled",
             Self::SwapRows(_) => "rows swapped",
             Self::ExtraFields(_) => "unknown fields",
@@ -120,12 +125,14 @@ impl Act {
             Self::StartCollector => return None,
             Self::KillCollector(_) => "collector killed",
             Self::StopCollector(..) => "collector stopped",
+            Self::SleepCollectors(true) => "collectors asleep",
             Self::Stream(StreamMode::Normal)
             | Self::RestClear
             | Self::RedisFrozen(false)
             | Self::RedisRefused(false)
             | Self::RedisDelay(0)
             | Self::RedisStart
+            | Self::SleepCollectors(false)
             | Self::RedisRemember
             | Self::StorageBlocked(false) => return None,
         })

@@ -17,7 +17,10 @@ use crate::chaos::fault::Act;
 const SPAN_MS: (u64, u64) = (5_000, 8_000);
 
 /// Fewest and most faults.
-const FAULTS: (usize, usize) = (3, 14);
+const FAULTS: (usize, usize) = (3, 20);
+
+/// One run in so many is stretched, with outages longer than the lease on the keys lives.
+const STRETCHED: (u32, u64) = (10, 4);
 
 /// One act and when it is done.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +47,12 @@ impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let options = draw_options(&mut rng, seed);
-        let span = rng.random_range(SPAN_MS.0..SPAN_MS.1);
+        let stretch = if rng.random_ratio(1, STRETCHED.0) {
+            STRETCHED.1
+        } else {
+            1
+        };
+        let span = rng.random_range(SPAN_MS.0..SPAN_MS.1) * stretch.div_ceil(2);
         let mut steps = vec![Step {
             at: Duration::ZERO,
             act: Act::StartCollector,
@@ -53,7 +61,7 @@ impl Plan {
             let at = rng.random_range(300..span);
             draw_acts(&mut rng, &options, |after, act| {
                 steps.push(Step {
-                    at: Duration::from_millis(at + after),
+                    at: Duration::from_millis(at + after * stretch),
                     act,
                 });
             });
