@@ -81,6 +81,7 @@ impl Reader {
                 connection = connect(&self.url).await.ok();
             }
             if let Some(open) = &mut connection {
+                let losses = self.circumstances.losses.load(Ordering::SeqCst);
                 let looked: redis::RedisResult<Vec<String>> = redis::cmd("LRANGE")
                     .arg("trades_window")
                     .arg(0)
@@ -88,7 +89,9 @@ impl Reader {
                     .query_async(open)
                     .await;
                 match looked {
-                    Ok(elements) => self.look(elements),
+                    // What Redis lost while it was being read proves nothing.
+                    Ok(_) if losses != self.circumstances.losses.load(Ordering::SeqCst) => {}
+                    Ok(elements) => self.look(elements, losses),
                     Err(_) => connection = None,
                 }
             }
@@ -97,9 +100,8 @@ impl Reader {
         self.seen
     }
 
-    fn look(&mut self, elements: Vec<String>) {
+    fn look(&mut self, elements: Vec<String>, losses: u64) {
         self.seen.looks += 1;
-        let losses = self.circumstances.losses.load(Ordering::SeqCst);
         if losses != self.losses {
             self.losses = losses;
             self.seen.minutes.clear();
