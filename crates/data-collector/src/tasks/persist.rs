@@ -124,6 +124,8 @@ impl PersistTask {
                 }
                 Err(Interruption::Store(error)) => {
                     self.note_failure(&error);
+                    // What was on its way may have been done or not.
+                    self.image = None;
                     backoff.next_delay(rand::random())
                 }
             };
