@@ -4,6 +4,7 @@
 mod collector;
 mod config;
 mod documents;
+mod late_command;
 mod logs;
 mod signals;
 mod whole;

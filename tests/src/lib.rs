@@ -8,6 +8,7 @@
     reason = "helpers of tests: what they cannot do must fail the test, loudly and with its reason"
 )]
 
+pub mod chaos;
 mod oracle;
 mod program;
 mod world;

@@ -66,18 +66,24 @@ impl Recorded {
         Ok(Self { window, files })
     }
 
+    /// Minutes of the window that are not behind their successor.
+    pub fn gaps(&self) -> Vec<Difference> {
+        let pairs = self.window.windows(2);
+        pairs
+            .filter(|pair| pair[1].minute != pair[0].minute.previous())
+            .map(|pair| {
+                Difference(format!(
+                    "the window has {} after {}",
+                    pair[1].minute, pair[0].minute
+                ))
+            })
+            .collect()
+    }
+
     /// Every difference from the truth: gaps and doubles of the window, and complete minutes that are not
     /// number for number what the exchange reports.
     pub fn differences(&self, truth: &Truth) -> Vec<Difference> {
-        let mut found = Vec::new();
-        for pair in self.window.windows(2) {
-            if pair[1].minute != pair[0].minute.previous() {
-                found.push(Difference(format!(
-                    "the window has {} after {}",
-                    pair[1].minute, pair[0].minute
-                )));
-            }
-        }
+        let mut found = self.gaps();
         for (place, minute) in self
             .window
             .iter()

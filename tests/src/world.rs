@@ -126,8 +126,8 @@ impl World {
         self.directory.path().join("storage")
     }
 
-    /// Writes a configuration; `analyzer` is the text of that section, indented as it stands in the file.
-    pub fn write_config(&self, name: &str, analyzer: &str) {
+    /// Writes a configuration; `more` is the text of further sections, indented as it stands in the file.
+    pub fn write_config(&self, name: &str, more: &str) {
         let options = &self.options;
         let text = format!(
             r#"redis:
@@ -146,7 +146,7 @@ data_collector:
     window_size_minutes: {window}
     backfill_minutes: {backfill}
     max_price_levels: {levels}
-{analyzer}
+{more}
 "#,
             redis = self.redis_proxy.address().port(),
             rest = self.exchange.rest_url(),
@@ -176,6 +176,16 @@ data_collector:
     /// A connection to Redis that does not go through the proxy.
     pub async fn connection(&self) -> MultiplexedConnection {
         self.redis.connection().await
+    }
+
+    /// The collector's status as it stands in Redis.
+    pub async fn status(&self) -> String {
+        let read: Option<String> = redis::cmd("GET")
+            .arg("data_collector_status")
+            .query_async(&mut self.connection().await)
+            .await
+            .unwrap_or_default();
+        read.unwrap_or_default()
     }
 
     /// What the exchange knows.

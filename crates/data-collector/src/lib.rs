@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Pure, and therefore where everything is decided: `chain`, `minutes`, `recorder`, `session`, `backfill`,
-//! `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] wires and spawns.
+//! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] wires and spawns.
 
 mod backfill;
 mod binance;
@@ -20,6 +20,7 @@ mod error;
 mod health;
 mod minutes;
 mod outbox;
+mod recent;
 mod recorder;
 mod session;
 mod shared;

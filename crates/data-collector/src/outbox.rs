@@ -5,6 +5,7 @@
 //! the window afterwards and are asked for again by id.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strategy_core::model::MinuteFootprint;
@@ -29,6 +30,13 @@ impl Waiting {
         self.minutes.is_empty() && self.invalid.is_empty()
     }
 
+    /// What waits for a minute lacks trades.
+    fn spoil(&mut self, minute: Minute) {
+        if let Some(known) = self.minutes.get_mut(&minute) {
+            known.complete = false;
+        }
+    }
+
     fn put(&mut self, footprint: MinuteFootprint) {
         match self.minutes.get(&footprint.minute) {
             Some(known) if known.complete && !footprint.complete => {}
@@ -41,6 +49,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
+    /// Changed under the lock of `waiting`.
+    invalidations: AtomicU64,
     filled: Notify,
 }
 
@@ -57,9 +67,39 @@ impl Outbox {
         gone.map(|(minute, _)| minute)
     }
 
-    /// Says that the stored version of a minute is wrong.
+    /// How often a minute was said to be wrong so far.
+    pub(crate) fn invalidations(&self) -> u64 {
+        self.invalidations.load(Ordering::SeqCst)
+    }
+
+    /// Puts minutes in that were read as a whole, unless since `invalidations` one was said to be wrong:
+    /// the trade that was found may be missing in what was read. False if nothing was put in.
+    pub(crate) fn put_history(
+        &self,
+        footprints: impl Iterator<Item = MinuteFootprint>,
+        invalidations: u64,
+    ) -> bool {
+        let mut waiting = self.lock();
+        if self.invalidations() != invalidations {
+            return false;
+        }
+        for footprint in footprints {
+            waiting.put(footprint);
+        }
+        while waiting.minutes.len() > OUTBOX_MINUTES {
+            // Missing in the window still, and asked for again.
+            waiting.minutes.pop_first();
+        }
+        drop(waiting);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Says that the stored version of a minute is wrong, and what waits to be stored too.
     pub(crate) fn invalidate(&self, minute: Minute) {
         let mut waiting = self.lock();
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        waiting.spoil(minute);
         waiting.invalid.insert(minute);
         if waiting.invalid.len() > OUTBOX_MINUTES {
             // The oldest is the least likely to be in the window still.
@@ -86,6 +126,9 @@ impl Outbox {
     pub(crate) fn put_back(&self, older: Waiting) {
         let mut waiting = self.lock();
         let newer = std::mem::replace(&mut *waiting, older);
+        for minute in &newer.invalid {
+            waiting.spoil(*minute);
+        }
         for footprint in newer.minutes.into_values() {
             waiting.put(footprint);
         }
@@ -121,6 +164,33 @@ mod tests {
         outbox.put_back(taken);
         assert_eq!(outbox.take().minutes.len(), 2);
         assert!(outbox.take().is_empty());
+    }
+
+    #[test]
+    fn a_minute_that_is_said_to_be_wrong_does_not_go_out_as_whole() {
+        let outbox = Outbox::default();
+        outbox.put(minute(1, true));
+        outbox.put(minute(2, true));
+        outbox.invalidate(minute(1, true).minute);
+        let taken = outbox.take();
+        outbox.invalidate(minute(2, true).minute);
+        outbox.put_back(taken);
+        let taken = outbox.take();
+        assert!(taken.minutes.values().all(|minute| !minute.complete));
+        outbox.put_back(taken);
+        outbox.put(minute(2, true));
+        assert!(outbox.take().minutes[&minute(2, true).minute].complete);
+    }
+
+    #[test]
+    fn history_that_was_read_while_a_minute_turned_out_wrong_is_read_again() {
+        let outbox = Outbox::default();
+        let read_at = outbox.invalidations();
+        outbox.invalidate(minute(1, true).minute);
+        assert!(!outbox.put_history([minute(1, true)].into_iter(), read_at));
+        assert!(outbox.take().minutes.is_empty());
+        assert!(outbox.put_history([minute(1, true)].into_iter(), outbox.invalidations()));
+        assert_eq!(outbox.take().minutes.len(), 1);
     }
 
     #[test]

@@ -15,11 +15,12 @@ use crate::chain::{IdChain, JUMP_LIMIT, Link, Offer};
 use crate::clock::{ExchangeClock, Uptime};
 use crate::minutes::{MinuteLedger, Placed};
 
-/// How long after the end of a quiet minute the exchange is asked whether there is a newer trade.
-const QUIET_GRACE_MS: i64 = 2_000;
+/// How long after the end of a quiet minute the exchange is asked whether there is a newer trade. REST may
+/// be 3 s behind the stream; asked earlier, it might not know of a trade that the stream has lost.
+const QUIET_GRACE_MS: i64 = 3_200;
 
 /// How long after its end a minute that is not whole is published as incomplete.
-const OVERDUE_MS: i64 = 3_500;
+const OVERDUE_MS: i64 = 4_500;
 
 /// Silence of the trade stream after which REST is asked for the newest id.
 const SILENCE: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@
 )]
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -78,6 +79,11 @@ impl RedisServer {
             .map(|password| format!(":{password}@"))
             .unwrap_or_default();
         format!("redis://{credentials}127.0.0.1:{}/0", self.port)
+    }
+
+    /// Where it keeps its files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A connection for the test itself.
@@ -190,7 +196,10 @@ impl Drop for RedisServer {
 }
 
 /// A connection on which the server has answered.
-async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+///
+/// # Errors
+/// When it does not answer.
+pub async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
     let mut connection = redis::Client::open(url)?
         .get_multiplexed_async_connection()
         .await?;

@@ -24,6 +24,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     run(&mut command)
 }
 
+/// Runs a program of the tests that takes longer than a test may.
+pub(crate) fn tests_program(name: &str, release: bool, arguments: &[String]) -> Result<()> {
+    redis::ensure_server()?;
+    build::build_programs(release)?;
+    run(std::process::Command::new(build::program(name, release)).args(arguments))
+}
+
 /// Formatting, lints, documentation, dependency policy.
 pub(crate) fn lint() -> Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;

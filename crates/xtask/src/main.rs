@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `lint`.
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `chaos`, `soak`, `lint`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
 //! command that does it is printed; nothing is skipped because of it.
@@ -37,6 +37,18 @@ enum Task {
         /// Passed on to `cargo test`, for instance a name
         arguments: Vec<String>,
     },
+    /// Run the collector through seeded faults and compare with the truth; `-- --help` lists its arguments
+    Chaos {
+        /// For instance `--seeds 500 --jobs 4`, or `--seed 17` to reproduce one
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the collector through days of a market in minutes, watching its memory; `-- --help` lists arguments
+    Soak {
+        /// For instance `--minutes 30 --speed 240`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
 }
@@ -46,6 +58,9 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::demo(&arguments),
         Task::Run(arguments) => demo::run(&arguments),
         Task::Test { arguments } => checks::test(&arguments),
+        Task::Chaos { arguments } => checks::tests_program("chaos", false, &arguments),
+        // Its memory is that of the programs as they are installed.
+        Task::Soak { arguments } => checks::tests_program("soak", true, &arguments),
         Task::Lint => checks::lint(),
     };
     match outcome {

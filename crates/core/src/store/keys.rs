@@ -24,6 +24,11 @@ impl Keys {
         self.named("trades_window")
     }
 
+    /// STRING that names the last change of the window.
+    pub fn window_mark(&self) -> String {
+        self.named("trades_window_mark")
+    }
+
     /// LIST of elements found in the window that are not minutes of this program, newest first.
     pub fn window_set_aside(&self) -> String {
         self.named("trades_window_set_aside")

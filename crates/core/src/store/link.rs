@@ -47,6 +47,8 @@ pub struct Store {
     connection: Option<MultiplexedConnection>,
     connections: u64,
     limit: Duration,
+    /// The mark beside the window when it was last loaded or changed.
+    pub(super) mark: String,
     /// The keys of this installation.
     pub keys: Keys,
 }
@@ -68,6 +70,7 @@ impl Store {
             connection: None,
             connections: 0,
             limit: options.socket_timeout,
+            mark: String::new(),
             keys: Keys::new(&options.key_prefix),
         })
     }

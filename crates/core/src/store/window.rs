@@ -3,9 +3,15 @@
 //! [`WindowImage`] mirrors what the list holds and plans every change as a pure function; the change is
 //! then made by one script that first compares the list with the image. If Redis has forgotten its last
 //! second or somebody else wrote, nothing is changed and the caller loads the window again.
+//!
+//! Every change also sets a mark beside the list and is made only where the mark is the one that was there
+//! when the window was loaded or changed last. A change that was given up after a timeout and reaches Redis
+//! behind its own repetition therefore does nothing, and a forgotten change is noticed even where length,
+//! newest and oldest minute are the same.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use redis::Script;
 
@@ -22,13 +28,14 @@ const SET_ASIDE_LIMIT: usize = 2880;
 
 /// Compares the list with the image and changes it in one step.
 ///
-/// `KEYS`: window, lease. `ARGV`: token, expected length, expected newest and oldest time, elements to
-/// pop from the old end, then triples `L json -`, `R json -`, `S index json`.
+/// `KEYS`: window, lease, mark. `ARGV`: token, expected length, expected newest and oldest time, expected
+/// and new mark, elements to pop from the old end, then triples `L json -`, `R json -`, `S index json`.
 static APPLY: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local holder = redis.call('GET', KEYS[2])
 if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
+if (redis.call('GET', KEYS[3]) or '') ~= ARGV[5] then return {'changed', ''} end
 local length = redis.call('LLEN', KEYS[1])
 if length ~= tonumber(ARGV[2]) then return {'changed', ''} end
 if length > 0 then
@@ -36,28 +43,33 @@ if length > 0 then
   if not string.find(at(0), ARGV[3], 1, true) then return {'changed', ''} end
   if not string.find(at(-1), ARGV[4], 1, true) then return {'changed', ''} end
 end
-for i = 6, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   if ARGV[i] == 'S' then redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2]) end
 end
-local pop = tonumber(ARGV[5])
+local pop = tonumber(ARGV[7])
 if pop > 0 then redis.call('RPOP', KEYS[1], pop) end
-for i = 6, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   if ARGV[i] == 'L' then redis.call('LPUSH', KEYS[1], ARGV[i + 1]) end
   if ARGV[i] == 'R' then redis.call('RPUSH', KEYS[1], ARGV[i + 1]) end
 end
+redis.call('SET', KEYS[3], ARGV[6])
 return {'done', ''}
 ",
     )
 });
 
-/// Puts a rebuilt list in place of the old one in one step.
+/// Puts a rebuilt list in place of the old one in one step, if the mark is the one it was rebuilt at.
+///
+/// `KEYS`: window, rebuilt list, lease, mark. `ARGV`: token, expected and new mark, length of the rebuilt list.
 static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local holder = redis.call('GET', KEYS[3])
 if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
-if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1])
-else redis.call('DEL', KEYS[1]) end
+if (redis.call('GET', KEYS[4]) or '') ~= ARGV[2] then return {'changed', ''} end
+if redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return {'changed', ''} end
+if ARGV[4] == '0' then redis.call('DEL', KEYS[1]) else redis.call('RENAME', KEYS[2], KEYS[1]) end
+redis.call('SET', KEYS[4], ARGV[3])
 return {'done', ''}
 ",
     )
@@ -257,6 +269,21 @@ impl WindowPlan {
     }
 }
 
+/// A mark that nobody has used before: the owner's token differs from life to life.
+fn new_mark(owner: &LeaseToken) -> String {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    format!("{}:{}", owner.as_str(), MADE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What a script that changes the window has answered.
+fn judge((code, detail): (String, String)) -> Result<(), StoreError> {
+    match code.as_str() {
+        "done" => Ok(()),
+        "changed" => Err(StoreError::WindowChanged),
+        _ => Err(StoreError::NotOwner { holder: detail }),
+    }
+}
+
 fn state_of(footprint: &MinuteFootprint) -> MinuteState {
     MinuteState {
         complete: footprint.complete,
@@ -286,6 +313,8 @@ impl Store {
         }
         let mut image = WindowImage::default();
         let mut start = 0;
+        // Read before the list: a change in between makes the next one fail, and the window is loaded again.
+        self.mark = self.read_mark().await?;
         loop {
             let slice = self.window_slice(start, WINDOW_SLICE).await?;
             for document in &slice {
@@ -332,6 +361,7 @@ impl Store {
             .await?;
             return Ok(1);
         }
+        let mark = self.read_mark().await?;
         let mut minutes: BTreeMap<Minute, MinuteFootprint> = BTreeMap::new();
         let mut foreign = Vec::new();
         let mut start = 0;
@@ -382,20 +412,20 @@ impl Store {
             .key(window)
             .key(temporary)
             .key(self.keys.lease())
-            .arg(owner.as_str());
-        let (code, detail): (String, String) = self.script("rebuild the window", &invocation).await?;
-        if code == "done" {
-            Ok(foreign.len())
-        } else {
-            Err(StoreError::NotOwner { holder: detail })
-        }
+            .key(self.keys.window_mark())
+            .arg(owner.as_str())
+            .arg(mark)
+            .arg(new_mark(owner))
+            .arg(rebuilt.changes.len());
+        let answer: (String, String) = self.script("rebuild the window", &invocation).await?;
+        judge(answer).map(|()| foreign.len())
     }
 
     /// Carries out a plan, if the window still is what `before` says.
     ///
     /// # Errors
     /// [`StoreError::WindowChanged`] when it is not: nothing was changed, load it again. Otherwise any
-    /// [`StoreError`].
+    /// [`StoreError`]; where the change may have been made nevertheless, the window must be loaded again too.
     pub async fn apply_window(
         &mut self,
         owner: &LeaseToken,
@@ -406,12 +436,18 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut invocation = APPLY.prepare_invoke();
         let text = |minute: Option<Minute>| minute.map(|minute| minute.to_string()).unwrap_or_default();
-        invocation.key(self.keys.window()).key(self.keys.lease());
+        let mark = new_mark(owner);
+        invocation
+            .key(self.keys.window())
+            .key(self.keys.lease())
+            .key(self.keys.window_mark());
         invocation
             .arg(owner.as_str())
             .arg(before.len())
             .arg(text(before.newest()))
-            .arg(text(before.oldest()));
+            .arg(text(before.oldest()))
+            .arg(&self.mark)
+            .arg(&mark);
         invocation.arg(leaving);
         for change in changes {
             let encode = |footprint| super::encode_minute(symbol, footprint).map_err(StoreError::Encode);
@@ -423,12 +459,18 @@ impl Store {
                 }
             };
         }
-        let (code, detail): (String, String) = self.script("change the window", &invocation).await?;
-        match code.as_str() {
-            "done" => Ok(()),
-            "changed" => Err(StoreError::WindowChanged),
-            _ => Err(StoreError::NotOwner { holder: detail }),
-        }
+        let answer: (String, String) = self.script("change the window", &invocation).await?;
+        judge(answer)?;
+        self.mark = mark;
+        Ok(())
+    }
+
+    async fn read_mark(&mut self) -> Result<String, StoreError> {
+        let key = self.keys.window_mark();
+        let mark: Option<String> = self
+            .query("read the mark of the window", redis::cmd("GET").arg(key))
+            .await?;
+        Ok(mark.unwrap_or_default())
     }
 
     /// The `count` oldest elements, oldest last, as they stand.

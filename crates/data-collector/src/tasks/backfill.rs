@@ -61,12 +61,14 @@ impl BackfillTask {
     async fn work(&mut self) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
+            // Read before the newest trade is looked up: what is found after that one is noticed.
+            let invalidations = self.shared.outbox.invalidations();
             let Some((chunk, head)) = self.due() else {
                 let known = self.shared.reach().is_some();
                 tokio::time::sleep(if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 }).await;
                 continue;
             };
-            match self.fill(chunk, head).await {
+            match self.fill(chunk, head, invalidations).await {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
                     let wait = backoff.next_delay(rand::random());
@@ -99,7 +101,12 @@ impl BackfillTask {
         Some((next_chunk(&window, horizon, open_from, self.length)?, head?))
     }
 
-    async fn fill(&mut self, chunk: Chunk, head: (u64, ExchangeMs)) -> Result<(), RestError> {
+    async fn fill(
+        &mut self,
+        chunk: Chunk,
+        head: (u64, ExchangeMs),
+        invalidations: u64,
+    ) -> Result<(), RestError> {
         let rest = &self.shared.rest;
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
@@ -128,12 +135,16 @@ impl BackfillTask {
             self.length * 2
         }
         .clamp(CHUNK_MINUTES.0, CHUNK_MINUTES.1);
-        for mut footprint in reader.into_minutes() {
-            if footprint.limit_levels(self.shared.settings.max_levels).is_err() {
+        let levels = self.shared.settings.max_levels;
+        let minutes = reader.into_minutes().map(|mut footprint| {
+            if footprint.limit_levels(levels).is_err() {
                 tracing::warn!(minute = %footprint.minute, "the levels of a minute could not be limited");
             }
-            // A minute that is let go here is still missing in the window and is asked for again.
-            let _let_go = self.shared.outbox.put(footprint);
+            footprint
+        });
+        if !self.shared.outbox.put_history(minutes, invalidations) {
+            tracing::debug!("a trade of an earlier minute came while history was read: reading it again");
+            return Ok(());
         }
         self.stored(chunk).await;
         Ok(())

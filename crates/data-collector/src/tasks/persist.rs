@@ -3,7 +3,7 @@
 //! What cannot be stored goes back and is tried again. When the program stops while Redis is away, the
 //! waiting minutes are written to `storage/unsaved/` and stored at the next start.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::outbox::Waiting;
+use crate::recent::Recent;
 use crate::shared::Shared;
 
 /// Directory below `storage/` for minutes that could not be stored before the program stopped.
@@ -27,9 +28,6 @@ const UNSAVED: &str = "unsaved";
 
 /// Minutes read from the old end of the window at a time.
 const LEAVING_SLICE: usize = 60;
-
-/// Last stored minutes that are kept, to be stored again if Redis forgot them.
-const RECENT: usize = 5;
 
 /// First and longest wait before a failed write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -59,7 +57,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         archive: Archive::new(&settings.storage_dir, settings.symbol.clone()),
         unsaved: Archive::new(&settings.storage_dir.join(UNSAVED), settings.symbol.clone()),
         image: None,
-        recent: VecDeque::new(),
+        recent: Recent::default(),
         connections: 0,
         storage_due: Duration::ZERO,
         has_unsaved: false,
@@ -94,7 +92,7 @@ struct PersistTask {
     archive: Archive,
     unsaved: Archive,
     image: Option<WindowImage>,
-    recent: VecDeque<MinuteFootprint>,
+    recent: Recent,
     /// Connections of the store when the image was last loaded.
     connections: u64,
     /// When storage is tried again after a failure; zero while it works.
@@ -124,6 +122,8 @@ impl PersistTask {
                 }
                 Err(Interruption::Store(error)) => {
                     self.note_failure(&error);
+                    // What was on its way may have been done or not.
+                    self.image = None;
                     backoff.next_delay(rand::random())
                 }
             };
@@ -186,11 +186,14 @@ impl PersistTask {
                 return Err(StoreError::WindowChanged.into());
             }
         };
-        for recent in self.recent.drain(..) {
-            if image.state(recent.minute).is_none_or(|state| !state.complete) {
-                tracing::warn!(minute = %recent.minute, "redis has forgotten a minute: storing it again");
-                let _let_go = self.shared.outbox.put(recent);
-            }
+        let forgotten = self.recent.forgotten_in(&image);
+        for footprint in forgotten.minutes {
+            tracing::warn!(minute = %footprint.minute, "redis has forgotten a minute: storing it again");
+            let _let_go = self.shared.outbox.put(footprint);
+        }
+        for minute in forgotten.invalid {
+            tracing::warn!(%minute, "redis has forgotten that a minute is not complete");
+            self.shared.outbox.invalidate(minute);
         }
         self.connections = self.store.connections();
         self.adopt(image);
@@ -248,23 +251,7 @@ impl PersistTask {
             self.store
                 .apply_window(token, symbol, &image, plan.leaving, &plan.changes)
                 .await?;
-            for change in plan.changes {
-                let (WindowChange::Prepend(footprint)
-                | WindowChange::Append(footprint)
-                | WindowChange::Replace(_, footprint)) = change;
-                if footprint.complete
-                    && footprint.minute
-                        >= plan
-                            .after
-                            .newest()
-                            .map_or(footprint.minute, |newest| newest.offset(-3))
-                {
-                    self.recent.push_back(footprint);
-                }
-            }
-            while self.recent.len() > RECENT {
-                self.recent.pop_front();
-            }
+            self.recent.note(plan.changes, plan.after.newest());
             self.adopt(plan.after);
         }
         Ok(())

@@ -343,6 +343,10 @@ impl TradeTask {
     }
 
     fn carry_out(&mut self) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !self.effects.is_empty()) {
+            // First: whoever sees an effect must see the trade that brought it.
+            self.shared.set_reach(recorder.open_from(), recorder.head());
+        }
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Publish(footprint) => {

@@ -218,7 +218,7 @@ impl Connection {
             return Ok(());
         }
         for row in rows {
-            match self.shared.faults.next_row() {
+            match self.shared.faults.next_row(&row) {
                 RowFate::Skip => continue,
                 RowFate::Swap if self.held.is_none() => {
                     self.held = Some(row);

@@ -67,9 +67,14 @@ impl Faults {
         }
     }
 
+    /// Takes back the faults of REST.
+    pub fn clear_rest(&self) {
+        lock(&self.0.rest).clear();
+    }
+
     /// Takes back every fault, those of the stream included.
     pub fn clear(&self) {
-        lock(&self.0.rest).clear();
+        self.clear_rest();
         *lock(&self.0.ws) = WsState::default();
         self.command(WsCommand::Wake);
     }

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use strategy_core::time::MINUTE_MS;
 use tokio::sync::broadcast;
 
 use super::{Faults, lock};
+use crate::trade::SimTrade;
 
 /// What the stream delivers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +56,7 @@ pub(super) struct WsState {
     refusals: VecDeque<u16>,
     close_on_accept: u32,
     skip: u64,
+    skip_late: u64,
     duplicate: u64,
     swap: u64,
     extra_fields: u64,
@@ -107,6 +110,11 @@ impl Faults {
     /// Never sends the next rows; REST has them.
     pub fn skip_rows(&self, rows: u64) {
         lock(&self.0.ws).skip += rows;
+    }
+
+    /// Never sends the next rows whose trade time lies in an earlier minute than their publication.
+    pub fn skip_late_rows(&self, rows: u64) {
+        lock(&self.0.ws).skip_late += rows;
     }
 
     /// Sends each of the next rows twice.
@@ -199,9 +207,10 @@ impl Faults {
         }
     }
 
-    pub(crate) fn next_row(&self) -> RowFate {
+    pub(crate) fn next_row(&self, row: &SimTrade) -> RowFate {
         let mut state = lock(&self.0.ws);
-        if take(&mut state.skip) {
+        let late = row.time_ms.div_euclid(MINUTE_MS) < row.event_ms.div_euclid(MINUTE_MS);
+        if take(&mut state.skip) || (late && take(&mut state.skip_late)) {
             RowFate::Skip
         } else if take(&mut state.duplicate) {
             RowFate::Duplicate

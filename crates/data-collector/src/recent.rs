@@ -1,0 +1,161 @@
+//! What was stored last, to be stored again if Redis forgot it. Pure.
+//!
+//! A Redis that crashes may forget its last second: whole elements, but also that a minute was amended or
+//! turned out to lack a trade. Then its older version stands there again, and may say that it is complete.
+
+use std::collections::VecDeque;
+
+use strategy_core::model::MinuteFootprint;
+use strategy_core::store::{WindowChange, WindowImage};
+use strategy_core::time::Minute;
+
+/// Most versions that are kept; of one minute only the last.
+const KEPT: usize = 8;
+
+/// Whole minutes older than this many behind the newest are not kept: where they are missing they are
+/// asked for again as history.
+const BEHIND: i64 = 3;
+
+/// What Redis has forgotten.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// Minutes to be stored again.
+    pub(crate) minutes: Vec<MinuteFootprint>,
+    /// Minutes whose stored version is known to be wrong.
+    pub(crate) invalid: Vec<Minute>,
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    versions: VecDeque<MinuteFootprint>,
+}
+
+impl Recent {
+    /// Notes what was stored; `newest` is the newest minute of the window.
+    pub(crate) fn note(&mut self, changes: Vec<WindowChange>, newest: Option<Minute>) {
+        for change in changes {
+            let (footprint, replaced) = match change {
+                WindowChange::Prepend(footprint) | WindowChange::Append(footprint) => (footprint, false),
+                WindowChange::Replace(_, footprint) => (footprint, true),
+            };
+            self.versions.retain(|kept| kept.minute != footprint.minute);
+            let young = newest.is_none_or(|newest| footprint.minute >= newest.offset(-BEHIND));
+            if (footprint.complete && young) || (!footprint.complete && replaced) {
+                self.versions.push_back(footprint);
+            }
+        }
+        while self.versions.len() > KEPT {
+            self.versions.pop_front();
+        }
+    }
+
+    /// What a window that was just loaded does not have any more.
+    pub(crate) fn forgotten_in(&self, window: &WindowImage) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        for version in &self.versions {
+            let last_id = version.trade_ids.map(|ids| ids.last);
+            // Whatever is added to a minute later has a higher id.
+            let stored = window
+                .state(version.minute)
+                .filter(|state| state.complete)
+                .map(|state| state.last_trade_id);
+            match stored {
+                Some(stored) if !version.complete && stored <= last_id => {
+                    forgotten.invalid.push(version.minute);
+                }
+                Some(stored) if version.complete && stored < last_id => {
+                    forgotten.minutes.push(version.clone());
+                }
+                None if version.complete => forgotten.minutes.push(version.clone()),
+                _ => {}
+            }
+        }
+        forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strategy_core::model::IdRange;
+
+    fn minute(number: i64, last_id: u64, complete: bool) -> MinuteFootprint {
+        let mut footprint = MinuteFootprint::empty(Minute::from_number(number).unwrap(), complete);
+        footprint.trade_ids = Some(IdRange {
+            first: 1,
+            last: last_id,
+        });
+        footprint
+    }
+
+    fn window(minutes: &[MinuteFootprint]) -> WindowImage {
+        let batch = minutes
+            .iter()
+            .map(|minute| (minute.minute, minute.clone()))
+            .collect();
+        WindowImage::default().plan(batch, 10).after
+    }
+
+    /// What was stored as the last thing, and what stands in Redis after its crash.
+    fn forgotten(stored: MinuteFootprint, after_crash: &[MinuteFootprint]) -> Forgotten {
+        let mut recent = Recent::default();
+        let newest = Some(stored.minute);
+        recent.note(vec![WindowChange::Replace(0, stored)], newest);
+        recent.forgotten_in(&window(after_crash))
+    }
+
+    #[test]
+    fn a_forgotten_element_or_completion_is_stored_again() {
+        let whole = minute(5, 20, true);
+        let again = Forgotten {
+            minutes: vec![whole.clone()],
+            invalid: Vec::new(),
+        };
+        assert_eq!(forgotten(whole.clone(), &[minute(4, 9, true)]), again);
+        assert_eq!(forgotten(whole.clone(), &[minute(5, 20, false)]), again);
+        assert_eq!(
+            forgotten(whole.clone(), std::slice::from_ref(&whole)),
+            Forgotten::default()
+        );
+    }
+
+    #[test]
+    fn a_forgotten_amendment_is_made_again() {
+        let amended = minute(5, 21, true);
+        let found = forgotten(amended.clone(), &[minute(5, 20, true)]);
+        assert_eq!(found.minutes, [amended]);
+    }
+
+    #[test]
+    fn a_minute_that_was_found_to_lack_trades_does_not_become_whole_by_a_crash() {
+        let found = forgotten(minute(5, 20, false), &[minute(5, 20, true)]);
+        assert_eq!(found.invalid, [minute(5, 20, true).minute]);
+        // Mended since, and that was not forgotten.
+        assert_eq!(
+            forgotten(minute(5, 20, false), &[minute(5, 21, true)]),
+            Forgotten::default()
+        );
+    }
+
+    #[test]
+    fn only_the_last_version_of_a_few_minutes_is_kept() {
+        let mut recent = Recent::default();
+        for number in 0..100 {
+            let newest = Minute::from_number(number).unwrap();
+            recent.note(vec![WindowChange::Prepend(minute(number, 7, true))], Some(newest));
+            recent.note(
+                vec![WindowChange::Replace(0, minute(number, 8, true))],
+                Some(newest),
+            );
+        }
+        let forgotten = recent.forgotten_in(&WindowImage::default());
+        assert_eq!(forgotten.minutes.len(), KEPT);
+        assert!(
+            forgotten
+                .minutes
+                .iter()
+                .all(|minute| minute.trade_ids.unwrap().last == 8)
+        );
+    }
+}
