@@ -383,6 +383,33 @@ async fn a_killed_collector_goes_on_without_a_hole() {
     world.assert_whole(world.now().offset(1), LIMIT).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn minutes_left_unsaved_by_an_earlier_run_replace_nothing_that_is_whole() {
+    let world = World::start(WorldOptions {
+        seed: 16,
+        ..WorldOptions::default()
+    })
+    .await;
+    let mut collector = world.collector();
+    let recorded = world.assert_whole(world.now().offset(2), LIMIT).await;
+    collector.stop("INT").await;
+    // As a collector leaves it that lost the keys to another one, before a late trade came.
+    let mut older = recorded.window[8].clone();
+    assert!(older.complete && older.trade_count > 1);
+    older.trade_count -= 1;
+    older.levels.pop_first();
+    let symbol = strategy_core::symbol::Symbol::new("BTCFDUSD").unwrap();
+    let unsaved = strategy_core::archive::Archive::new(&world.storage().join("unsaved"), symbol);
+    unsaved.file(&older).unwrap();
+    let _collector = world.collector();
+    eventually("the unsaved minute is dealt with", LIMIT, async || {
+        unsaved.minutes().unwrap().is_empty()
+    })
+    .await
+    .unwrap();
+    world.assert_whole(world.now().offset(1), LIMIT).await;
+}
+
 // B29: two collectors counted twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_collector_waits_and_takes_over() {

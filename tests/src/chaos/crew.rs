@@ -96,7 +96,9 @@ impl Crew {
                 took.as_secs_f64()
             )));
         }
-        if code != Some(0) {
+        // A signal may come before the program could take it over; then it has not begun anything either.
+        let unborn = code.is_none() && program.stderr().is_empty();
+        if code != Some(0) && !unborn {
             self.judge_end(&program, &format!("ended with {code:?} after SIG{signal}"));
         }
     }

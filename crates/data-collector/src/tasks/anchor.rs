@@ -13,6 +13,9 @@ use crate::recorder::{Anchor, REBASE_IDS};
 /// amended just after it, and Redis may have forgotten its last second.
 const READ_AGAIN: i64 = 2;
 
+/// Ids before a dead newest row in which a trade is looked for.
+const LOOK_BACK_IDS: u64 = 100;
+
 /// The point from which the window can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResumePoint {
@@ -29,10 +32,11 @@ pub(crate) fn resume_point(window: &WindowImage) -> Option<ResumePoint> {
         newest = newest.previous();
     }
     let minute = newest.offset(1 - READ_AGAIN);
+    // Where nothing is known of the minute before, a trade of it is asked for again with its minute.
     let known_last = window
         .state(minute.previous())
-        .filter(|state| state.complete)?
-        .last_trade_id;
+        .filter(|state| state.complete)
+        .and_then(|state| state.last_trade_id);
     Some(ResumePoint { minute, known_last })
 }
 
@@ -52,10 +56,14 @@ pub(crate) async fn find_anchor(rest: &RestClient, resume: Option<ResumePoint>) 
     })?;
     let newest = match rest.newest_trade().await? {
         Some(TradeRow::Trade(trade)) => Some((trade.id, trade.traded_at)),
-        Some(TradeRow::Dead { id }) => Some((id, ExchangeMs::MIN)),
+        Some(TradeRow::Dead { id }) => Some(before_dead_row(rest, id).await?),
         None => None,
     };
     let Some((newest_id, newest_at)) = newest else {
+        if let Some(id) = resume.and_then(|resume| resume.known_last) {
+            // The window has trades: the answer is a fault, and beginning anew would trust the window's end.
+            return Err(RestError::Contradiction { id });
+        }
         return Ok(Anchor {
             time,
             first: current,
@@ -90,11 +98,39 @@ pub(crate) async fn find_anchor(rest: &RestClient, resume: Option<ResumePoint>) 
     })
 }
 
+/// The newest id, which is a dead row, with the time of the latest trade before it: without a time nothing
+/// could be held against an answer that there is no trade.
+async fn before_dead_row(rest: &RestClient, id: u64) -> Result<(u64, ExchangeMs), RestError> {
+    let rows = rest
+        .trades_from(id.saturating_sub(LOOK_BACK_IDS), Urgency::Live)
+        .await?;
+    let latest = rows.iter().filter_map(|row| match row {
+        TradeRow::Trade(trade) => Some(trade.traded_at),
+        TradeRow::Dead { .. } => None,
+    });
+    match latest.max() {
+        Some(latest) => Ok((id, latest)),
+        None => Err(RestError::Contradiction { id }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use market_sim::clock::EventClock;
+    use market_sim::exchange::{Endpoint, Exchange, ExchangeConfig};
+    use market_sim::faults::RestFault;
+    use market_sim::tape::{Tape, TapeConfig};
     use strategy_core::model::{IdRange, MinuteFootprint};
+    use strategy_core::symbol::Symbol;
+    use strategy_core::time::SystemClock;
+    use tokio::time::Instant;
+
+    use crate::binance::rest::RestOptions;
 
     fn window(minutes: &[(i64, Option<u64>, bool)]) -> WindowImage {
         let mut batch = BTreeMap::new();
@@ -105,6 +141,68 @@ mod tests {
             batch.insert(minute, footprint);
         }
         WindowImage::default().plan(batch, 100).after
+    }
+
+    /// An exchange that has traded for hours, and a client for it.
+    async fn exchange() -> (Exchange, RestClient, Minute) {
+        let symbol = Symbol::new("BTCFDUSD").unwrap();
+        let now = Minute::from_number(29_396_534).unwrap();
+        let clock = EventClock::paused(now.next().start());
+        let tape = Tape::new(TapeConfig::new(symbol.clone(), 1, now));
+        let exchange = Exchange::start(Arc::new(tape), clock, ExchangeConfig::default())
+            .await
+            .unwrap();
+        let rest = RestClient::new(RestOptions {
+            base: exchange.rest_url(),
+            symbol,
+            weight_per_minute: 6000,
+            timeout: Duration::from_secs(5),
+            hold_file: std::env::temp_dir().join("no-such-directory/hold"),
+            started: Instant::now(),
+            clock: Arc::new(SystemClock),
+        });
+        (exchange, rest.unwrap(), now)
+    }
+
+    #[tokio::test]
+    async fn an_empty_answer_is_not_believed_while_the_window_has_trades() {
+        let (exchange, rest, now) = exchange().await;
+        let resume = Some(ResumePoint {
+            minute: now.previous(),
+            known_last: Some(300_000_000),
+        });
+        exchange
+            .faults()
+            .rest(Endpoint::AggTrades, RestFault::EmptyPage, 1);
+        let contradicted = find_anchor(&rest, resume).await;
+        assert!(
+            matches!(contradicted, Err(RestError::Contradiction { .. })),
+            "{contradicted:?}"
+        );
+        assert_eq!(find_anchor(&rest, resume).await.unwrap().first, now.previous());
+    }
+
+    #[tokio::test]
+    async fn an_empty_answer_is_not_believed_because_the_newest_row_is_dead() {
+        let (exchange, rest, now) = exchange().await;
+        let id = find_anchor(&rest, None).await.unwrap().newest.unwrap().0;
+        let dead = format!(
+            r#"[{{"a":{id},"p":"0","q":"0","f":-1,"l":-1,"T":{},"m":true,"M":true}}]"#,
+            now.start_ms()
+        );
+        let faults = exchange.faults();
+        faults.rest(Endpoint::AggTrades, RestFault::body(dead.clone()), 1);
+        faults.rest(Endpoint::AggTrades, RestFault::EmptyPage, 2);
+        let contradicted = find_anchor(&rest, None).await;
+        assert!(
+            matches!(contradicted, Err(RestError::Contradiction { .. })),
+            "{contradicted:?}"
+        );
+        faults.clear_rest();
+        faults.rest(Endpoint::AggTrades, RestFault::body(dead), 1);
+        let (newest, at) = find_anchor(&rest, None).await.unwrap().newest.unwrap();
+        assert_eq!(newest, id);
+        assert!(at >= now.start_ms(), "{at}");
     }
 
     #[test]
@@ -122,7 +220,9 @@ mod tests {
         assert_eq!(point(&[(4, None, true), whole(5), whole(6)]), Some((5, None)));
         assert_eq!(
             point(&[(4, Some(40), false), (5, None, true), (6, None, true)]),
-            None
+            Some((5, None))
         );
+        assert_eq!(point(&[whole(5), whole(6)]), Some((5, None)));
+        assert_eq!(point(&[(5, Some(50), false)]), None);
     }
 }

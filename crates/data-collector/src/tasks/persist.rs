@@ -61,6 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         connections: 0,
         storage_due: Duration::ZERO,
         has_unsaved: false,
+        recalled: Vec::new(),
         shared: Arc::clone(&shared),
     };
     if !shared.owned().await {
@@ -98,6 +99,8 @@ struct PersistTask {
     /// When storage is tried again after a failure; zero while it works.
     storage_due: Duration,
     has_unsaved: bool,
+    /// Minutes that an earlier run could not store, until the window is known.
+    recalled: Vec<MinuteFootprint>,
 }
 
 impl PersistTask {
@@ -194,6 +197,12 @@ impl PersistTask {
         for minute in forgotten.invalid {
             tracing::warn!(%minute, "redis has forgotten that a minute is not complete");
             self.shared.outbox.invalidate(minute);
+        }
+        for footprint in std::mem::take(&mut self.recalled) {
+            // A whole minute in the window was stored later, perhaps with a trade that came later.
+            if image.state(footprint.minute).is_none_or(|state| !state.complete) {
+                let _let_go = self.shared.outbox.put(footprint);
+            }
         }
         self.connections = self.store.connections();
         self.adopt(image);
@@ -342,31 +351,30 @@ impl PersistTask {
         }
     }
 
-    /// Minutes that an earlier run could not store go into the outbox; their files follow once stored.
+    /// Reads the minutes that an earlier run could not store; their files go once they are stored.
     async fn recall_unsaved(&mut self) -> Result<(), CollectorError> {
         let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
-        let shared = Arc::clone(&self.shared);
-        let recall = move || -> Result<usize, ArchiveError> {
+        let recall = move || -> Result<Vec<MinuteFootprint>, ArchiveError> {
             archive.prepare()?;
-            let minutes = unsaved.minutes()?;
-            for minute in &minutes {
-                if let Some(footprint) = unsaved.read(*minute)? {
-                    let _let_go = shared.outbox.put(footprint);
-                }
+            let mut recalled = Vec::new();
+            for minute in unsaved.minutes()? {
+                let filed = archive.read(minute)?.is_some_and(|filed| filed.complete);
+                recalled.extend(unsaved.read(minute)?.filter(|_| !filed));
             }
-            Ok(minutes.len())
+            Ok(recalled)
         };
         match tokio::task::spawn_blocking(recall)
             .await
             .map_err(CollectorError::FileWork)?
         {
-            Ok(0) => {}
-            Ok(count) => {
+            Ok(recalled) if recalled.is_empty() => {}
+            Ok(recalled) => {
                 self.has_unsaved = true;
                 tracing::info!(
-                    minutes = count,
+                    minutes = recalled.len(),
                     "minutes left unsaved by the last run are stored now"
                 );
+                self.recalled = recalled;
             }
             Err(error) => {
                 let chain = strategy_core::telemetry::error_chain(&error);
