@@ -31,6 +31,29 @@ async fn the_documented_defaults_are_the_defaults() {
     assert_eq!(documented, defaults);
 }
 
+/// Paths of all settings of a document.
+fn keys(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    match value.as_object() {
+        Some(object) => {
+            for (key, inner) in object {
+                keys(inner, &format!("{path}.{key}"), found);
+            }
+        }
+        None => found.push(path.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn every_setting_is_documented() {
+    let all = |text: &str| {
+        let mut found = Vec::new();
+        keys(&serde_yaml::from_str(text).unwrap(), "", &mut found);
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(all(&yaml_block("docs/api.md")), all(&effective("{}").await));
+}
+
 #[tokio::test]
 async fn what_check_config_prints_is_a_valid_configuration_again() {
     let first = effective("app: { name: \"x\" }\nbinance: { symbol: \"ETHFDUSD\" }").await;
