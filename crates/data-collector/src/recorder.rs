@@ -195,9 +195,12 @@ impl Recorder {
         self.counts
     }
 
-    /// First minute that is not finished: older ones are the business of the backfill.
-    pub(crate) fn open_from(&self) -> Minute {
-        self.ledger.open_from()
+    /// First minute that is not history yet: it is unfinished here, or not over for so long that REST knows
+    /// all its trades.
+    pub(crate) fn history_until(&self, uptime: Uptime) -> Minute {
+        let over = self.clock.now(uptime).unwrap_or(ExchangeMs::MIN);
+        let over = Minute::containing(over.saturating_sub(QUIET_GRACE_MS));
+        over.map_or(self.ledger.open_from(), |over| over.min(self.ledger.open_from()))
     }
 
     /// Highest id let out through an unbroken chain; `None` before the first.
@@ -521,5 +524,49 @@ impl Recorder {
     fn wait_before_page(&mut self, uptime: Uptime) {
         self.page_due = uptime + self.retry;
         self.retry = (self.retry * 2).min(RETRY.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strategy_core::model::Aggressor;
+    use strategy_core::num::{Price, Quantity};
+
+    fn row(id: u64, traded_at: ExchangeMs) -> TradeRow {
+        TradeRow::Trade(AggTrade {
+            id,
+            price: Price::parse("100.5").unwrap(),
+            quantity: Quantity::parse("0.1").unwrap(),
+            traded_at,
+            aggressor: Aggressor::Buyer,
+        })
+    }
+
+    #[test]
+    fn the_minute_recording_begins_in_is_history_only_when_it_is_over() {
+        let minute = Minute::from_number(29_000_000).unwrap();
+        let at = |seconds: i64| minute.start_ms() + seconds * 1000;
+        let uptime = Duration::from_secs(1);
+        let anchor = Anchor {
+            time: at(10),
+            first: minute,
+            next_id: None,
+            newest: None,
+            known_last: None,
+        };
+        let (mut recorder, mut effects) = (
+            Recorder::new(anchor, BucketWidth::ONE, 1000, uptime, true),
+            Vec::new(),
+        );
+        // The minute that is running cannot be whole here, and its end cannot be known to REST.
+        recorder.on_row(row(7, at(11)), at(11), uptime, &mut effects);
+        assert!(recorder.history_until(uptime) <= minute);
+        recorder.on_row(row(8, at(61)), at(61), uptime, &mut effects);
+        assert!(recorder.history_until(uptime) <= minute);
+        assert_eq!(
+            recorder.history_until(uptime + Duration::from_secs(3)),
+            minute.next()
+        );
     }
 }

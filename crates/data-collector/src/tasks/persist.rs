@@ -296,6 +296,8 @@ impl PersistTask {
                     None
                 }
             })
+            // A minute may both leave and come again as whole; then this is the newer version.
+            .chain(plan.too_old.iter().filter(|footprint| footprint.complete))
             .map(|footprint| (footprint.minute, footprint))
             .collect();
         let mut read = 0;
