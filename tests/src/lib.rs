@@ -4,7 +4,8 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "helpers of tests: what they cannot do must fail the test, loudly and with its reason"
+    clippy::print_stdout,
+    reason = "helpers of tests: what they cannot do must fail the test, loudly, with its reason and what the programs said"
 )]
 
 pub mod chaos;

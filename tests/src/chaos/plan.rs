@@ -99,8 +99,8 @@ impl fmt::Display for Plan {
 
 fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
     // A window that rolls over several times, and is long enough to be repaired before it has.
-    let speed = *[60.0, 60.0, 90.0, 120.0, 240.0].choose(rng).unwrap_or(&60.0);
-    let shortest = if speed > 100.0 { 12 } else { 6 };
+    let pace = *[60.0, 60.0, 90.0, 120.0, 240.0].choose(rng).unwrap_or(&60.0);
+    let shortest = if pace > 100.0 { 12 } else { 6 };
     let window = rng.random_range(shortest..=20);
     let backfill = if rng.random_bool(0.8) {
         20
@@ -112,7 +112,7 @@ fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
         seed,
         rate: *[0.4, 5.0, 60.0, 120.0, 200.0].choose(rng).unwrap_or(&60.0),
         rare_events: true,
-        speed,
+        speed: pace,
         window,
         backfill,
         max_levels: if rng.random_bool(0.25) { 25 } else { 1000 },
