@@ -360,7 +360,7 @@ impl PersistTask {
             archive.prepare()?;
             let mut recalled = Vec::new();
             for minute in unsaved.minutes()? {
-                let filed = archive.read(minute)?.is_some_and(|filed| filed.complete);
+                let filed = matches!(archive.read(minute), Ok(Some(filed)) if filed.complete);
                 recalled.extend(unsaved.read(minute)?.filter(|_| !filed));
             }
             Ok(recalled)
