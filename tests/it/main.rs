@@ -1,6 +1,10 @@
 //! Both programs, as processes, against a real Redis and the simulators.
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot be done fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: what they cannot do must fail the test"
+)]
 
+mod chaos;
 mod collector;
 mod config;
 mod documents;

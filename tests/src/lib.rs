@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     clippy::print_stdout,
-    reason = "helpers of tests: what they cannot do must fail the test, loudly and with its reason"
+    reason = "helpers of tests: what they cannot do must fail the test, loudly, with its reason and what the programs said"
 )]
 
 pub mod chaos;

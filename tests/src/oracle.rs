@@ -51,7 +51,8 @@ impl Recorded {
                 .and_then(|name| name.to_str())
                 .unwrap_or_default()
                 .to_owned();
-            if name.starts_with("trades_") && path.extension().is_some_and(|extension| extension == "json") {
+            let is_json = path.extension().is_some_and(|extension| extension == "json");
+            if name.starts_with("trades_") && is_json {
                 let text =
                     std::fs::read_to_string(&path).map_err(|error| Difference(format!("{name}: {error}")))?;
                 let minute = decode(&text, &name)?;

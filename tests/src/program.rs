@@ -81,8 +81,8 @@ impl Program {
             status = child.try_wait().expect("the process can be looked at");
             status.is_some()
         });
-        let ended = ended.await.is_ok();
-        assert!(ended, "{} does not end:\n{}", self.name, self.stderr());
+        let ended = ended.await;
+        assert!(ended.is_ok(), "{} does not end:\n{}", self.name, self.stderr());
         (status.unwrap(), start.elapsed())
     }
 

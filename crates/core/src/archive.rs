@@ -187,7 +187,9 @@ impl Archive {
     /// What a differing file means for a minute that is to be filed.
     fn compare(&self, old: &[u8], minute: &MinuteFootprint) -> Filed {
         match self.decode(old) {
-            Some(known) if known == *minute || (known.complete && !minute.complete) => Filed::AlreadyThere,
+            Some(known) if same_trades(&known, minute) || (known.complete && !minute.complete) => {
+                Filed::AlreadyThere
+            }
             Some(known) if !known.complete && minute.complete => Filed::Completed,
             _ => Filed::KeptAside,
         }
@@ -274,6 +276,14 @@ impl Archive {
     }
 }
 
+/// True for two versions with the same trades. A hole of the exchange's own ids between two minutes may be
+/// noted in either of them, depending on how they were read.
+fn same_trades(known: &MinuteFootprint, minute: &MinuteFootprint) -> bool {
+    let mut known = known.clone();
+    known.permanent_holes.clone_from(&minute.permanent_holes);
+    known == *minute
+}
+
 /// The minute in `trades_YYYYMMDD_HHMM.json`.
 fn minute_of_name(name: &str) -> Option<Minute> {
     let stamp = name.strip_prefix("trades_")?.strip_suffix(".json")?;
@@ -339,6 +349,17 @@ mod tests {
             archive.read(minute(2, true).minute).unwrap(),
             Some(minute(2, true))
         );
+    }
+
+    #[test]
+    fn a_hole_noted_elsewhere_is_no_other_version() {
+        let (_directory, archive) = archive();
+        archive.file(&minute(2, true)).unwrap();
+        let mut noted = minute(2, true);
+        noted
+            .permanent_holes
+            .push(crate::model::IdRange { first: 2, last: 3 });
+        assert_eq!(archive.file(&noted).unwrap(), Filed::AlreadyThere);
     }
 
     // B15: a file of another origin under the same name was overwritten.

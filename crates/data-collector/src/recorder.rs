@@ -195,9 +195,12 @@ impl Recorder {
         self.counts
     }
 
-    /// First minute that is not finished: older ones are the business of the backfill.
-    pub(crate) fn open_from(&self) -> Minute {
-        self.ledger.open_from()
+    /// First minute that is not history yet: it is unfinished here, or not over for so long that REST knows
+    /// all its trades.
+    pub(crate) fn history_until(&self, uptime: Uptime) -> Minute {
+        let over = self.clock.now(uptime).unwrap_or(ExchangeMs::MIN);
+        let over = Minute::containing(over.saturating_sub(QUIET_GRACE_MS));
+        over.map_or(self.ledger.open_from(), |over| over.min(self.ledger.open_from()))
     }
 
     /// Highest id let out through an unbroken chain; `None` before the first.

@@ -58,8 +58,9 @@ pub(crate) struct Shared {
 /// How far the trade task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// First minute it still has in hand; older ones are the business of the backfill.
-    pub(crate) open_from: Minute,
+    /// First minute it still has in hand, or that is not over yet; older ones are the business of the
+    /// backfill.
+    pub(crate) history_until: Minute,
     /// The highest id that is known to exist and the latest trade time; `None` before the first trade.
     pub(crate) head: Option<(u64, ExchangeMs)>,
 }
@@ -101,8 +102,8 @@ impl Shared {
     }
 
     /// Says how far the trade task is.
-    pub(crate) fn set_reach(&self, open_from: Minute, head: Option<(u64, ExchangeMs)>) {
-        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reach { open_from, head });
+    pub(crate) fn set_reach(&self, history_until: Minute, head: Option<(u64, ExchangeMs)>) {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reach { history_until, head });
     }
 
     /// Waits until the window was loaded; `None` when the program stops before.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use end_to_end_tests::chaos::{Outcome, Plan, run_seeds};
+use end_to_end_tests::chaos::{Plan, default_keep, run_seeds};
 
 /// Runs the collector through seeded faults and compares what it recorded with what the exchange knows.
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
     let keep = arguments.keep.unwrap_or_else(default_keep);
     let summary = run_seeds(seeds, arguments.jobs, &keep, |outcome| match outcome {
-        Ok(outcome) => tell(outcome),
+        Ok(outcome) => println!("{outcome}"),
         Err(seed) => println!(
             "seed {seed}: could not be brought to its end\n{}",
             Plan::new(seed)
@@ -60,38 +60,4 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn tell(outcome: &Outcome) {
-    let seconds = outcome.took.as_secs_f64();
-    if outcome.differences.is_empty() {
-        println!(
-            "seed {}: ok in {seconds:.1} s, {} minutes, {} trades, {} amended, whole after {:.1} s",
-            outcome.plan.seed,
-            outcome.minutes,
-            outcome.trades,
-            outcome.early,
-            outcome.healed_after.as_secs_f64(),
-        );
-        return;
-    }
-    println!(
-        "seed {}: {} differences in {seconds:.1} s\n{}",
-        outcome.plan.seed,
-        outcome.differences.len(),
-        outcome.plan
-    );
-    for difference in &outcome.differences {
-        println!("  {difference}");
-    }
-    if let Some(kept) = &outcome.kept {
-        println!("  kept in {}", kept.display());
-    }
-}
-
-/// `target/chaos`, beside the directory this program was built into.
-fn default_keep() -> PathBuf {
-    let built = std::env::current_exe().unwrap_or_default();
-    let target = built.ancestors().nth(2).unwrap_or(&built);
-    target.join("chaos")
 }

@@ -174,11 +174,20 @@ fn draw_collectors(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
     } else {
         Which::Last
     };
-    let down = if rng.random_bool(0.5) {
+    let down: u64 = if rng.random_bool(0.5) {
         rng.random_range(10..200)
     } else {
         rng.random_range(200..4000)
     };
+    if rng.random_bool(0.4) {
+        // Where a start finds out where to begin.
+        let fault = draw_rest_fault(rng);
+        let times = rng.random_range(1..4);
+        add(
+            down.saturating_sub(1),
+            Act::Rest(Endpoint::AggTrades, fault, times),
+        );
+    }
     match rng.random_range(0_u32..10) {
         0..4 => {
             add(0, Act::KillCollector(which));

@@ -122,11 +122,11 @@ impl Act {
             Self::RedisForget(..) => "redis forgets",
             Self::StorageBlocked(true) => "storage blocked",
             Self::CrashLeftovers => "crash leftovers",
-            Self::StartCollector => return None,
             Self::KillCollector(_) => "collector killed",
             Self::StopCollector(..) => "collector stopped",
             Self::SleepCollectors(true) => "collectors asleep",
-            Self::Stream(StreamMode::Normal)
+            Self::StartCollector
+            | Self::Stream(StreamMode::Normal)
             | Self::RestClear
             | Self::RedisFrozen(false)
             | Self::RedisRefused(false)

@@ -23,4 +23,4 @@ mod summary;
 pub use fault::{Act, Which};
 pub use plan::{Plan, Step};
 pub use run::{Outcome, run_seed};
-pub use summary::{Summary, run_seeds};
+pub use summary::{Summary, default_keep, run_seeds};

@@ -22,6 +22,9 @@ const FAULTS: (usize, usize) = (3, 20);
 /// One run in so many is stretched, with outages longer than the lease on the keys lives.
 const STRETCHED: (u32, u64) = (10, 4);
 
+/// One run in so many has so many trades a minute that a long outage is not read one page after the other.
+const BUSY: (u32, f64) = (25, 3_000.0);
+
 /// One act and when it is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -47,7 +50,8 @@ impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let options = draw_options(&mut rng, seed);
-        let stretch = if rng.random_ratio(1, STRETCHED.0) {
+        let busy = options.rate >= BUSY.1;
+        let stretch = if busy || rng.random_ratio(1, STRETCHED.0) {
             STRETCHED.1
         } else {
             1
@@ -99,8 +103,13 @@ impl fmt::Display for Plan {
 
 fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
     // A window that rolls over several times, and is long enough to be repaired before it has.
-    let speed = *[60.0, 60.0, 90.0, 120.0, 240.0].choose(rng).unwrap_or(&60.0);
-    let shortest = if speed > 100.0 { 12 } else { 6 };
+    let busy = rng.random_ratio(1, BUSY.0);
+    let pace = if busy {
+        60.0
+    } else {
+        *[60.0, 60.0, 90.0, 120.0, 240.0].choose(rng).unwrap_or(&60.0)
+    };
+    let shortest = if pace > 100.0 { 12 } else { 6 };
     let window = rng.random_range(shortest..=20);
     let backfill = if rng.random_bool(0.8) {
         20
@@ -110,9 +119,13 @@ fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
     let lag = *[0, 0, 0, 500, 3_000].choose(rng).unwrap_or(&0);
     WorldOptions {
         seed,
-        rate: *[0.4, 5.0, 60.0, 120.0, 200.0].choose(rng).unwrap_or(&60.0),
+        rate: if busy {
+            BUSY.1
+        } else {
+            *[0.4, 5.0, 60.0, 120.0, 200.0].choose(rng).unwrap_or(&60.0)
+        },
         rare_events: true,
-        speed,
+        speed: pace,
         window,
         backfill,
         max_levels: if rng.random_bool(0.25) { 25 } else { 1000 },

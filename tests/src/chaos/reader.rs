@@ -108,7 +108,7 @@ impl Reader {
         }
         let long = elements.len() > self.window;
         if long && !self.circumstances.storage_was_blocked.load(Ordering::SeqCst) {
-            self.tell(format!(
+            self.tell(&format!(
                 "the window has {} elements of {}",
                 elements.len(),
                 self.window
@@ -121,7 +121,7 @@ impl Reader {
                 continue;
             };
             if let Some(previous) = previous.filter(|previous| previous.previous() != minute) {
-                self.tell(format!("the window has {minute} behind {previous}"));
+                self.tell(&format!("the window has {minute} behind {previous}"));
             }
             previous = Some(minute);
             self.seen.minutes.insert(minute);
@@ -142,7 +142,7 @@ impl Reader {
                 Some(footprint.minute)
             }
             Err(error) => {
-                self.tell(format!("an element of the window cannot be read: {error}"));
+                self.tell(&format!("an element of the window cannot be read: {error}"));
                 None
             }
         }
@@ -156,11 +156,11 @@ impl Reader {
         match self.judge.judge(footprint) {
             Judgement::Right => {}
             Judgement::Early => self.seen.early += 1,
-            Judgement::Wrong(what) => self.tell(format!("in the window: {what}")),
+            Judgement::Wrong(what) => self.tell(&format!("in the window: {what}")),
         }
     }
 
-    fn tell(&mut self, what: String) {
+    fn tell(&mut self, what: &str) {
         let at = self.started.elapsed().as_secs_f64();
         if self.seen.differences.len() < TOLD {
             self.seen

@@ -1,6 +1,7 @@
 //! One chaos run, from its seed to what was found.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,16 +86,17 @@ pub async fn run_seed(seed: u64, keep: &Path) -> Outcome {
         done.cancel();
         (world, crew, differences, healed_after)
     };
-    let ((world, crew, mut differences, healed_after), seen) = tokio::join!(played, reader.run(done.clone()));
+    let ((world, crew, mut differences, healed_after), watched) =
+        tokio::join!(played, reader.run(done.clone()));
     differences.extend(crew.differences);
     let mut outcome = Outcome {
         differences,
         trades: 0,
         minutes: 0,
         incomplete_files: 0,
-        looks: seen.looks,
-        versions: seen.compared,
-        early: seen.early,
+        looks: watched.looks,
+        versions: watched.compared,
+        early: watched.early,
         leases_lost: crew.leases_lost,
         faults: count(&plan),
         healed_after,
@@ -103,8 +105,11 @@ pub async fn run_seed(seed: u64, keep: &Path) -> Outcome {
         plan,
     };
     match world.recorded().await {
-        Ok(recorded) => outcome.compare(&recorded, &judge, seen),
-        Err(difference) => outcome.differences.push(difference),
+        Ok(recorded) => outcome.compare(&recorded, &judge, watched),
+        Err(difference) => {
+            outcome.differences.push(difference);
+            outcome.differences.extend(watched.differences);
+        }
     }
     if !outcome.differences.is_empty() {
         outcome.kept = keep_world(&world, &outcome, keep).await;
@@ -148,6 +153,37 @@ impl Outcome {
             )));
         }
         self.differences.extend(found);
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs_f64();
+        if self.differences.is_empty() {
+            return write!(
+                formatter,
+                "seed {}: ok in {seconds:.1} s, {} minutes, {} trades, {} amended, whole after {:.1} s",
+                self.plan.seed,
+                self.minutes,
+                self.trades,
+                self.early,
+                self.healed_after.as_secs_f64(),
+            );
+        }
+        writeln!(
+            formatter,
+            "seed {}: {} differences in {seconds:.1} s\n{}",
+            self.plan.seed,
+            self.differences.len(),
+            self.plan
+        )?;
+        for difference in &self.differences {
+            writeln!(formatter, "  {difference}")?;
+        }
+        match &self.kept {
+            Some(kept) => write!(formatter, "  kept in {}", kept.display()),
+            None => write!(formatter, "  nothing could be kept"),
+        }
     }
 }
 
@@ -210,7 +246,7 @@ async fn keep_world(world: &World, outcome: &Outcome, keep: &Path) -> Option<Pat
         .unwrap_or_default();
     let mut report = format!("{}\n", outcome.plan);
     for difference in &outcome.differences {
-        report.push_str(&format!("{difference}\n"));
+        writeln!(report, "{difference}").ok()?;
     }
     fs::write(target.join("report.txt"), report).ok()?;
     fs::write(target.join("window.jsonl"), window.join("\n")).ok()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,16 @@ pub fn run_seeds(
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     summary.took = started.elapsed();
     summary
+}
+
+/// Where failed runs are kept unless told otherwise: `chaos` beside the directory programs are built into.
+pub fn default_keep() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut built = program.parent().unwrap_or(&program);
+    if built.ends_with("deps") {
+        built = built.parent().unwrap_or(built);
+    }
+    built.parent().unwrap_or(built).join("chaos")
 }
 
 /// One seed in a runtime of its own, which ends with everything in it.

@@ -262,6 +262,33 @@ fn too_much_missing_is_left_to_the_history() {
     assert!(bench.recorder.wants_rebase());
 }
 
+#[test]
+fn the_minute_recording_begins_in_is_history_only_when_it_is_over() {
+    let minute = minute(0);
+    let at = |seconds: i64| minute.start_ms() + seconds * 1000;
+    let uptime = Duration::from_secs(1);
+    let anchor = Anchor {
+        time: at(10),
+        first: minute,
+        next_id: None,
+        newest: None,
+        known_last: None,
+    };
+    let (mut recorder, mut effects) = (
+        Recorder::new(anchor, BucketWidth::ONE, 1000, uptime, true),
+        Vec::new(),
+    );
+    // The minute that is running cannot be whole here, and its end cannot be known to REST.
+    recorder.on_row(trade(7, at(11)), at(11), uptime, &mut effects);
+    assert!(recorder.history_until(uptime) <= minute);
+    recorder.on_row(trade(8, at(61)), at(61), uptime, &mut effects);
+    assert!(recorder.history_until(uptime) <= minute);
+    assert_eq!(
+        recorder.history_until(uptime + Duration::from_secs(3)),
+        minute.next()
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -85,7 +85,7 @@ impl BackfillTask {
 
     /// The next chunk and the newest trade, if anything is missing.
     fn due(&mut self) -> Option<(Chunk, (u64, ExchangeMs))> {
-        let Reach { open_from, head } = self.shared.reach()?;
+        let Reach { history_until, head } = self.shared.reach()?;
         let window = self.shared.window.borrow().clone()?;
         let settings = &self.shared.settings;
         let reach = i64::from(settings.backfill_minutes)
@@ -93,12 +93,12 @@ impl BackfillTask {
         if reach == 0 {
             return None;
         }
-        // The newest element may be younger than `open_from` by a minute; the window must not overflow.
-        let newest = window.newest().unwrap_or(open_from).max(open_from);
+        // The newest element may be younger than `history_until` by some minutes; the window must not overflow.
+        let newest = window.newest().unwrap_or(history_until).max(history_until);
         let horizon = newest.offset(1 - reach);
-        let missing = missing_minutes(&window, horizon, open_from);
+        let missing = missing_minutes(&window, horizon, history_until);
         self.report(missing);
-        Some((next_chunk(&window, horizon, open_from, self.length)?, head?))
+        Some((next_chunk(&window, horizon, history_until, self.length)?, head?))
     }
 
     async fn fill(

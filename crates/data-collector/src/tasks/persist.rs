@@ -296,6 +296,8 @@ impl PersistTask {
                     None
                 }
             })
+            // A minute may both leave and come again as whole; then this is the newer version.
+            .chain(plan.too_old.iter().filter(|footprint| footprint.complete))
             .map(|footprint| (footprint.minute, footprint))
             .collect();
         let mut read = 0;
@@ -358,7 +360,7 @@ impl PersistTask {
             archive.prepare()?;
             let mut recalled = Vec::new();
             for minute in unsaved.minutes()? {
-                let filed = archive.read(minute)?.is_some_and(|filed| filed.complete);
+                let filed = matches!(archive.read(minute), Ok(Some(filed)) if filed.complete);
                 recalled.extend(unsaved.read(minute)?.filter(|_| !filed));
             }
             Ok(recalled)

@@ -307,7 +307,8 @@ impl TradeTask {
             _ => {}
         }
         let Some(recorder) = &self.recorder else { return };
-        self.shared.set_reach(recorder.open_from(), recorder.head());
+        self.shared
+            .set_reach(recorder.history_until(uptime), recorder.head());
         if recorder.has_gap() {
             health.degrade(Part::Trades, "trades: a gap is being repaired".to_owned());
         } else {
@@ -345,7 +346,8 @@ impl TradeTask {
     fn carry_out(&mut self) {
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !self.effects.is_empty()) {
             // First: whoever sees an effect must see the trade that brought it.
-            self.shared.set_reach(recorder.open_from(), recorder.head());
+            let until = recorder.history_until(self.shared.uptime());
+            self.shared.set_reach(until, recorder.head());
         }
         for effect in self.effects.drain(..) {
             match effect {
