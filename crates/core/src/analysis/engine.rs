@@ -117,8 +117,8 @@ impl Engine {
 
         let mut support = levels::find(BookSide::Bid, &books, window, &tape, grid, params);
         let mut resistance = levels::find(BookSide::Ask, &books, window, &tape, grid, params);
-        let density = both_sides(newest, |half| zones::dense(half, grid));
-        let vacuums = both_sides(newest, |half| zones::vacuums(half, grid));
+        let density = both_sides(newest, |half| zones::dense(half, grid, params));
+        let vacuums = both_sides(newest, |half| zones::vacuums(half, grid, params));
         let traded = traded(window, &tape, grid, params);
         let imbalances = imbalance::find(window, grid, params);
 

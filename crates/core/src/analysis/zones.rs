@@ -2,9 +2,15 @@
 //!
 //! Each side is looked at apart and outwards from its own best price, so that the gap between best bid and
 //! best ask, where nothing can rest, is never a zone.
+//!
+//! Both detectors measure a stretch against its side. What a side holds in its walls is left out of that
+//! measure: a wall is in ten sums of ten buckets, so that an order coming or going would make or unmake zones
+//! it has nothing to do with.
 
+use crate::analysis::Params;
 use crate::analysis::book::HalfBook;
 use crate::analysis::units::{Amount, Grid, number, ratio, round};
+use crate::analysis::walls;
 use crate::model::report::PriceZone;
 
 /// Buckets of the rolling sum.
@@ -13,8 +19,10 @@ const WINDOW: usize = 10;
 const SHORTEST: usize = 5;
 /// Percentile of the sums without their largest bucket that a density zone exceeds, in tenths.
 const DENSE_TENTHS: usize = 9;
-/// A vacuum's sums are at most the median of all sums over this.
-const VACUUM_DIVISOR: Amount = 10;
+/// Every sum of a vacuum is at most this part of the side's median sum, in thousandths.
+const THIN_THOUSANDTHS: Amount = 125;
+/// The least sum of a vacuum is at most this part of it, in thousandths.
+const THINNEST_THOUSANDTHS: Amount = 75;
 /// Most zones that are published per side.
 const MOST: usize = 20;
 
@@ -25,9 +33,20 @@ struct Run {
     farthest: usize,
 }
 
-/// Sums of ten buckets in a row; entry `k` covers the buckets `k..k + 10`.
-fn rolling(half: &HalfBook, sum: impl Fn(&[Amount]) -> Amount) -> Vec<Amount> {
-    half.buckets.windows(WINDOW).map(sum).collect()
+/// Sums over ten buckets in a row; entry `k` covers the buckets `k..k + 10`.
+fn rolling(buckets: &[Amount], sum: impl Fn(&[Amount]) -> Amount) -> Vec<Amount> {
+    buckets.windows(WINDOW).map(sum).collect()
+}
+
+/// The buckets of a side with nothing in those that are walls.
+fn without_walls(half: &HalfBook, params: &Params) -> Vec<Amount> {
+    let mut buckets = half.buckets.clone();
+    for wall in walls::find(half, params) {
+        if let Some(offset) = half.offset(wall.bucket) {
+            buckets[offset] = 0;
+        }
+    }
+    buckets
 }
 
 /// Nearest-rank percentile, in tenths; 0 of nothing.
@@ -40,16 +59,17 @@ fn percentile(values: &[Amount], tenths: usize) -> Amount {
 
 /// Density zones of a side, strongest first.
 ///
-/// Sums are taken without their largest bucket, so that one wall is not a zone and a book of many walls
-/// does not hide the zones between them. A zone is a maximal run of ten or more sums above the side's 90th
-/// percentile of such sums: two large buckets alone are in at most nine sums together. It covers the buckets
-/// in the middle of these sums, cut back at both ends to the first that holds at least half their mean, and
-/// has at least five of them.
+/// Sums are taken without walls and without their largest bucket, so that one wall is not a zone and a book
+/// of many walls does not hide the zones between them. A zone is a maximal run of ten or more sums above the
+/// side's 90th percentile of such sums: two large buckets alone are in at most nine sums together. It covers
+/// the buckets in the middle of these sums, cut back at both ends to the first that holds at least half their
+/// mean, and has at least five of them.
 ///
 /// Strength: `(x / (x + 1) + s / (s + 0.05)) / 2`, where `x` is the largest such sum over the percentile and
-/// `s` the zone's share of the side's quantity within 1 % of mid.
-pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
-    let sums = rolling(half, |window| {
+/// `s` the zone's share, walls included, of the side's quantity within 1 % of mid.
+pub(crate) fn dense(half: &HalfBook, grid: Grid, params: &Params) -> Vec<PriceZone> {
+    let buckets = without_walls(half, params);
+    let sums = rolling(&buckets, |window| {
         window.iter().sum::<Amount>() - window.iter().max().copied().unwrap_or(0)
     });
     let bar = percentile(&sums, DENSE_TENTHS);
@@ -57,7 +77,7 @@ pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
         .into_iter()
         .filter_map(|run| {
             let (nearest, farthest) = (run.nearest + WINDOW / 2 - 1, run.farthest + WINDOW / 2);
-            let inside = half.buckets.get(nearest..=farthest)?;
+            let inside = buckets.get(nearest..=farthest)?;
             let twice_count = 2 * inside.len() as Amount;
             let volume: Amount = inside.iter().sum();
             let is_full = |quantity: &Amount| quantity * twice_count >= volume;
@@ -78,32 +98,32 @@ pub(crate) fn dense(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
 
 /// Vacuums of a side, strongest first.
 ///
-/// Maximal runs of five or more rolling sums of at most a tenth of the side's median sum, with all the
-/// buckets these sums cover; and any run of five or more empty buckets. Ranges that touch are one.
+/// Maximal runs of five or more rolling sums of at most an eighth of the side's median sum, one of them of at
+/// most 7.5 % of it, with all the buckets these sums cover; and any run of five or more empty buckets. Ranges
+/// that touch are one. The median is that of the sums without walls.
 ///
 /// Strength: `(1 - r) × n / (n + 10)`, where `n` is the number of buckets and `r` the quantity per ten buckets
 /// over the side's median sum, at most 1.
-pub(crate) fn vacuums(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
-    let sums = rolling(half, |window| window.iter().sum());
-    let median = percentile(&sums, 5);
-    let thin = runs(sums.len(), SHORTEST, |index| {
-        sums[index] * VACUUM_DIVISOR <= median
+pub(crate) fn vacuums(half: &HalfBook, grid: Grid, params: &Params) -> Vec<PriceZone> {
+    let sum = |window: &[Amount]| window.iter().sum();
+    let sums = rolling(&half.buckets, sum);
+    let median = percentile(&rolling(&without_walls(half, params), sum), 5);
+    let is_within = |sum: Amount, thousandths: Amount| sum * 1000 <= median * thousandths;
+    let mut all = runs(sums.len(), SHORTEST, |index| {
+        is_within(sums[index], THIN_THOUSANDTHS)
     });
-    let thin = thin.into_iter().map(|run| Run {
-        nearest: run.nearest,
-        farthest: run.farthest + WINDOW - 1,
+    all.retain(|run| {
+        let mut inside = sums[run.nearest..=run.farthest].iter();
+        inside.any(|sum| is_within(*sum, THINNEST_THOUSANDTHS))
     });
-    let empty = runs(half.buckets.len(), SHORTEST, |offset| half.buckets[offset] == 0);
-    let mut all: Vec<Run> = thin.chain(empty).collect();
-    all.sort_unstable_by_key(|run| (run.nearest, run.farthest));
-    let mut merged: Vec<Run> = Vec::new();
-    for run in all {
-        match merged.last_mut() {
-            Some(last) if run.nearest <= last.farthest + 1 => last.farthest = last.farthest.max(run.farthest),
-            _ => merged.push(run),
-        }
+    for run in &mut all {
+        run.farthest += WINDOW - 1;
     }
-    let zones = merged
+    all.extend(runs(half.buckets.len(), SHORTEST, |offset| {
+        half.buckets[offset] == 0
+    }));
+    all.sort_unstable_by_key(|run| (run.nearest, run.farthest));
+    let zones = joined(&all)
         .into_iter()
         .map(|run| {
             let buckets = run.farthest - run.nearest + 1;
@@ -114,6 +134,18 @@ pub(crate) fn vacuums(half: &HalfBook, grid: Grid) -> Vec<PriceZone> {
         })
         .collect();
     strongest(zones)
+}
+
+/// Sorted runs with those that touch made one.
+fn joined(sorted: &[Run]) -> Vec<Run> {
+    let mut joined: Vec<Run> = Vec::new();
+    for run in sorted {
+        match joined.last_mut() {
+            Some(last) if run.nearest <= last.farthest + 1 => last.farthest = last.farthest.max(run.farthest),
+            _ => joined.push(*run),
+        }
+    }
+    joined
 }
 
 fn zone(half: &HalfBook, grid: Grid, run: Run, strength: f64) -> PriceZone {
@@ -190,10 +222,10 @@ mod tests {
         let grid = Grid::new(BucketWidth::ONE);
         let mut quantities = vec![10; 300];
         quantities[100..120].fill(100);
-        assert_eq!(ranges(&dense(&asks(&quantities), grid)), ["1100..1120"]);
+        assert_eq!(ranges(&dense(&asks(&quantities), grid, &Params::default())), ["1100..1120"]);
         let mut quantities = vec![10; 300];
         quantities[100] = 10_000;
-        assert_eq!(ranges(&dense(&asks(&quantities), grid)), [""; 0]);
+        assert_eq!(ranges(&dense(&asks(&quantities), grid, &Params::default())), [""; 0]);
     }
 
     #[test]
@@ -203,7 +235,7 @@ mod tests {
         quantities[50..80].fill(1);
         quantities[200..205].fill(0);
         quantities[250..254].fill(0);
-        let found = vacuums(&asks(&quantities), grid);
+        let found = vacuums(&asks(&quantities), grid, &Params::default());
         assert_eq!(ranges(&found), ["1050..1080", "1200..1205"]);
         assert!(found[0].strength > 0.7, "{found:?}");
         assert_eq!(found[1].volume, number(0));
