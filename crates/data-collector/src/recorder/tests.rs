@@ -159,15 +159,21 @@ fn at(row: &TradeRow) -> ExchangeMs {
 }
 
 #[test]
-fn a_busy_minute_is_published_a_second_after_its_end() {
+fn a_busy_minute_is_published_by_the_first_trade_a_second_past_its_end() {
     let start = minute(0).start_ms();
-    let mut bench = Bench::new(vec![trade(1, start + 10), trade(2, start + 60_010)], minute(0));
+    let tape = vec![
+        trade(1, start + 10),
+        trade(2, start + 60_010),
+        trade(3, start + 61_000),
+    ];
+    let mut bench = Bench::new(tape, minute(0));
     bench.stream(bench.tape[0]);
     bench.pass(Duration::from_millis(60_100), true);
     bench.stream(bench.tape[1]);
-    bench.pass(Duration::from_millis(800), true);
+    bench.pass(Duration::from_millis(900), true);
     assert!(bench.window.is_empty());
-    bench.pass(Duration::from_millis(200), true);
+    bench.stream(bench.tape[2]);
+    bench.pass(Duration::from_millis(100), true);
     bench.assert_whole(0..1);
 }
 
@@ -175,7 +181,7 @@ fn a_busy_minute_is_published_a_second_after_its_end() {
 fn a_quiet_minute_is_published_when_the_exchange_says_that_nothing_is_newer() {
     let mut bench = Bench::new(vec![trade(1, minute(0).start_ms() + 10)], minute(0));
     bench.stream(bench.tape[0]);
-    bench.pass(Duration::from_millis(62_500), true);
+    bench.pass(Duration::from_millis(64_000), true);
     bench.assert_whole(0..1);
     bench.pass(Duration::from_secs(180), true);
     bench.assert_whole(0..4);
@@ -189,7 +195,7 @@ fn what_cannot_be_whole_in_time_is_published_as_incomplete_and_again_when_it_is(
     let mut bench = Bench::new(tape, minute(0));
     bench.stream(bench.tape[0]);
     bench.stream(bench.tape[2]);
-    bench.pass(Duration::from_secs(64), false);
+    bench.pass(Duration::from_secs(65), false);
     let partial = &bench.window[&minute(0)];
     assert_eq!(
         (partial.complete, partial.trade_count),
@@ -206,7 +212,7 @@ fn a_stream_that_lacks_trades_is_mute() {
     let tape = vec![trade(1, start + 10), trade(2, start + 5_000)];
     let mut bench = Bench::new(tape, minute(0));
     bench.stream(bench.tape[0]);
-    bench.pass(Duration::from_secs(62), true);
+    bench.pass(Duration::from_secs(64), true);
     bench.assert_whole(0..1);
     bench.pass(Duration::from_secs(6), true);
     assert!(bench.recorder.stream_is_mute(bench.uptime));
