@@ -46,6 +46,9 @@ pub struct Minute(i64);
 pub struct MinuteError(pub i64);
 
 impl Minute {
+    /// The first minute of 1970.
+    pub const EPOCH: Self = Self(0);
+
     /// First second of the year 10000, in minutes.
     const END: i64 = 253_402_300_800 / 60;
 

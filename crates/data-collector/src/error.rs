@@ -30,6 +30,12 @@ pub enum CollectorError {
         /// Its token.
         holder: String,
     },
+    /// A task ended although nobody asked it to.
+    #[error("a task ended before it was asked to")]
+    TaskEnded,
+    /// A task panicked; the log says where.
+    #[error("a task panicked")]
+    TaskPanicked(#[source] tokio::task::JoinError),
     /// A minute or the unsaved minutes of an earlier run could not be read or written.
     #[error("storage cannot be used")]
     Archive(#[from] ArchiveError),

@@ -12,6 +12,7 @@ use crate::recorder::RecorderCounts;
 pub(crate) enum Part {
     Stream,
     Trades,
+    History,
     Rest,
     Depth,
     Redis,

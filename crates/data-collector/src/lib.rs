@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Pure, and therefore where everything is decided: `chain`, `minutes`, `recorder`, `session`, `backfill`,
-//! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] wires and spawns.
+//! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] spawns, `term` wires.
 
 mod backfill;
 mod binance;
@@ -33,7 +33,9 @@ use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::store::LeaseToken;
 use strategy_core::time::SystemClock;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub use crate::error::CollectorError;
 
@@ -43,35 +45,99 @@ use crate::shared::{Settings, Shared};
 /// File in `storage/` that remembers an order of the exchange to wait.
 const HOLD_FILE: &str = ".rest_hold";
 
-/// Builds the collector's parts and spawns its tasks on the life cycle. Nothing is waited for.
+/// Spawns the collector on the life cycle. Nothing is waited for.
 ///
 /// # Errors
 /// [`CollectorError`] when a part cannot be built at all.
 pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), CollectorError> {
-    let settings = settings(config);
-    let (clock, started) = (Arc::new(SystemClock), Instant::now());
-    let rest = RestClient::new(RestOptions {
-        base: config.binance.rest_api_base.clone(),
-        symbol: settings.symbol.clone(),
-        weight_per_minute: config.binance.rate_limit_requests_per_minute,
-        timeout: config.binance.timeout,
-        hold_file: settings.storage_dir.join(HOLD_FILE),
-        started,
-        clock: Arc::<SystemClock>::clone(&clock),
-    })
-    .map_err(CollectorError::Http)?;
-    let token = LeaseToken::new(&host_name(), std::process::id(), rand::random());
-    let stop = lifecycle.stop().clone();
-    let shared = Arc::new(Shared::new(settings, clock, rest, token, stop, started));
-
-    lifecycle.spawn_critical("lease", tasks::lease::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("persist", tasks::persist::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("depth", tasks::depth::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("trades", tasks::trades::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("backfill", tasks::backfill::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("market", tasks::market::run(Arc::clone(&shared)));
-    lifecycle.spawn_critical("status", tasks::status::run(shared));
+    let plan = Plan::new(config)?;
+    lifecycle.spawn_critical("collector", terms(plan, lifecycle.stop().clone()));
     Ok(())
+}
+
+/// What every term of ownership begins with.
+struct Plan {
+    settings: Settings,
+    rest: Arc<RestClient>,
+    started: Instant,
+}
+
+impl Plan {
+    fn new(config: &Config) -> Result<Self, CollectorError> {
+        let (settings, started) = (settings(config), Instant::now());
+        let rest = RestClient::new(RestOptions {
+            base: config.binance.rest_api_base.clone(),
+            symbol: settings.symbol.clone(),
+            weight_per_minute: config.binance.rate_limit_requests_per_minute,
+            timeout: config.binance.timeout,
+            hold_file: settings.storage_dir.join(HOLD_FILE),
+            started,
+            clock: Arc::new(SystemClock),
+        });
+        Ok(Self {
+            settings,
+            rest: Arc::new(rest.map_err(CollectorError::Http)?),
+            started,
+        })
+    }
+
+    fn shared(&self, stop: CancellationToken) -> Arc<Shared> {
+        let token = LeaseToken::new(&host_name(), std::process::id(), rand::random());
+        let (settings, rest) = (self.settings.clone(), Arc::clone(&self.rest));
+        Arc::new(Shared::new(
+            settings,
+            Arc::new(SystemClock),
+            rest,
+            token,
+            stop,
+            self.started,
+        ))
+    }
+}
+
+/// Waits for the keys and records while they are ours, again and again: who loses them to another collector
+/// becomes its standby.
+async fn terms(plan: Plan, stop: CancellationToken) -> Result<(), CollectorError> {
+    while !stop.is_cancelled() {
+        match term(plan.shared(stop.child_token())).await {
+            Err(CollectorError::LeaseLost { holder }) if !stop.is_cancelled() => {
+                tracing::warn!(
+                    holder,
+                    "another collector took over the keys: waiting as its standby"
+                );
+            }
+            ended => return ended,
+        }
+    }
+    Ok(())
+}
+
+/// One term: all tasks, until the program stops or one of them ends. A task that ends before it was asked
+/// to, fails or panics ends the term with its fault.
+async fn term(shared: Arc<Shared>) -> Result<(), CollectorError> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(tasks::lease::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::persist::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::depth::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::trades::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::backfill::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::market::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::status::run(Arc::clone(&shared)));
+    let mut fault = None;
+    while let Some(joined) = tasks.join_next().await {
+        let asked = shared.stop.is_cancelled();
+        let outcome = match joined {
+            Ok(Ok(())) if asked => continue,
+            Ok(Ok(())) => CollectorError::TaskEnded,
+            Ok(Err(error)) => error,
+            Err(error) => CollectorError::TaskPanicked(error),
+        };
+        tracing::debug!(error = &outcome as &dyn std::error::Error, "a task has ended");
+        // Only the first fault is the cause; later ones are its consequences.
+        fault.get_or_insert(outcome);
+        shared.stop.cancel();
+    }
+    fault.map_or(Ok(()), Err)
 }
 
 fn settings(config: &Config) -> Settings {

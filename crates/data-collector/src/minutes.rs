@@ -5,7 +5,7 @@
 //! back, by less than the grace as far as is known: a trade that belongs to a finished minute all the same
 //! is added to it and the minute is published again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
 use strategy_core::num::{BucketWidth, NumError};
@@ -42,6 +42,8 @@ pub(crate) struct MinuteLedger {
     /// First minute the chain covers from its start.
     first: Minute,
     minutes: BTreeMap<Minute, MinuteFootprint>,
+    /// Minutes that lack a trade and will not be whole here.
+    spoiled: BTreeSet<Minute>,
     /// Latest trade time seen.
     newest: ExchangeMs,
 }
@@ -56,6 +58,7 @@ impl MinuteLedger {
             open_from: first,
             first,
             minutes: BTreeMap::new(),
+            spoiled: BTreeSet::new(),
             newest,
         }
     }
@@ -121,14 +124,25 @@ impl MinuteLedger {
                 .minutes
                 .entry(minute)
                 .or_insert_with(|| MinuteFootprint::empty(minute, false));
-            footprint.complete = true;
+            footprint.complete = !self.spoiled.contains(&minute);
             sealed.push(self.published(minute));
             self.open_from = minute.next();
         }
         let kept_from = self.open_from.offset(-KEPT_MINUTES);
         self.minutes = self.minutes.split_off(&kept_from);
+        self.spoiled = self.spoiled.split_off(&kept_from);
         self.first = self.first.max(kept_from);
         sealed
+    }
+
+    /// Notes that a minute lacks a trade: it is finished as incomplete and is history to be asked for.
+    pub(crate) fn spoil(&mut self, minute: Minute) {
+        self.spoiled.insert(minute);
+    }
+
+    /// True if a minute lacks a trade here.
+    pub(crate) fn is_spoiled(&self, minute: Minute) -> bool {
+        self.spoiled.contains(&minute)
     }
 
     /// Leaves out the minutes before `minute`: their trades will not all come.
@@ -275,6 +289,16 @@ mod tests {
             ledger.add(&trade(3, minute(-5), 0), minute(-5)).unwrap(),
             Placed::TooOld(minute(-5))
         );
+    }
+
+    #[test]
+    fn a_minute_that_lacks_a_trade_is_never_called_whole() {
+        let mut ledger = ledger();
+        ledger.add(&trade(1, minute(0), 0), minute(0)).unwrap();
+        ledger.spoil(minute(0));
+        let sealed = ledger.seal_before(minute(2));
+        assert_eq!((sealed[0].complete, sealed[0].trade_count), (false, 1));
+        assert!(sealed[1].complete);
     }
 
     #[test]

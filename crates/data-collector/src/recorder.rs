@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use strategy_core::model::{AggTrade, MinuteFootprint};
-use strategy_core::num::BucketWidth;
+use strategy_core::num::{BucketWidth, Price};
 use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::binance::parse::TradeRow;
@@ -43,6 +43,10 @@ pub(crate) const REBASE_IDS: u64 = 50_000;
 
 /// How far a trade's time may be ahead of the exchange's clock.
 const PLAUSIBLE_AHEAD_MS: i64 = 3_600_000;
+
+/// How far a trade of the stream may be from the price before it without being asked for again. The
+/// greatest real jump known of this market was 13 %.
+const PLAUSIBLE_PRICE_FACTOR: f64 = 5.0;
 
 /// How much later than the newest trade a lower id must be to look like a fresh start of the ids.
 const RESET_AFTER_MS: i64 = 60_000;
@@ -88,6 +92,18 @@ pub(crate) struct RecorderCounts {
     pub(crate) minutes_incomplete: u64,
 }
 
+/// How far the recording is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// First minute it still has in hand, or that is not over yet; older ones are the business of the
+    /// backfill.
+    pub(crate) history_until: Minute,
+    /// The highest id that is known to exist and the latest trade time; `None` before the first trade.
+    pub(crate) head: Option<(u64, ExchangeMs)>,
+    /// Minute of the exchange now; `None` until it has been heard.
+    pub(crate) now: Option<Minute>,
+}
+
 /// See the module documentation.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
@@ -111,6 +127,8 @@ pub(crate) struct Recorder {
     newest_retry: Duration,
     retry: Duration,
     rebase: bool,
+    /// Price of the last trade let out.
+    last_price: Option<Price>,
     /// The highest id that is known to exist and the latest trade time.
     head: Option<(u64, ExchangeMs)>,
     known_last: Option<u64>,
@@ -133,6 +151,24 @@ pub(crate) struct Anchor {
 }
 
 impl Recorder {
+    /// Begins without an anchor, because REST does not answer: at the first trade of the stream. What was
+    /// before it is history to be asked for later.
+    pub(crate) fn unanchored(width: BucketWidth, max_levels: usize, uptime: Uptime, connected: bool) -> Self {
+        let first = Minute::EPOCH;
+        let anchor = Anchor {
+            time: 0,
+            first,
+            next_id: None,
+            newest: None,
+            known_last: None,
+        };
+        let clock = ExchangeClock::default();
+        Self {
+            clock,
+            ..Self::new(anchor, width, max_levels, uptime, connected)
+        }
+    }
+
     /// Begins at an anchor. `connected` says whether a stream is open.
     pub(crate) fn new(
         anchor: Anchor,
@@ -162,6 +198,7 @@ impl Recorder {
             newest_retry: RETRY.0,
             retry: RETRY.0,
             rebase: false,
+            last_price: None,
             head: anchor.newest,
             known_last: anchor.known_last,
             links: Vec::new(),
@@ -201,6 +238,22 @@ impl Recorder {
         let over = self.clock.now(uptime).unwrap_or(ExchangeMs::MIN);
         let over = Minute::containing(over.saturating_sub(QUIET_GRACE_MS));
         over.map_or(self.ledger.open_from(), |over| over.min(self.ledger.open_from()))
+    }
+
+    /// How far the recording is.
+    pub(crate) fn reach(&self, uptime: Uptime) -> Reach {
+        Reach {
+            history_until: self.history_until(uptime),
+            head: self.head(),
+            now: self.now(uptime),
+        }
+    }
+
+    /// Minute of the exchange now, by its clock and its trades; `None` until it has been heard.
+    pub(crate) fn now(&self, uptime: Uptime) -> Option<Minute> {
+        let clock = self.clock.now(uptime)?;
+        let traded = self.head.map_or(clock, |(_, traded_at)| traded_at);
+        Minute::containing(clock.max(traded)).ok()
     }
 
     /// Highest id let out through an unbroken chain; `None` before the first.
@@ -248,20 +301,24 @@ impl Recorder {
         effects: &mut Vec<Effect>,
     ) {
         self.last_row = uptime;
-        self.stream_highest = self.stream_highest.max(Some(row.id()));
-        if !self.clock.observe(sent_at, uptime) {
+        let from_present = self.clock.observe(sent_at, uptime);
+        if !from_present || !self.is_plausible(row) {
             // A clock error of ours or a false frame: the exchange is asked for its time, and for the row.
             self.counts.rejected_rows += 1;
             self.chain.announce(row.id());
-            self.ask_newest(uptime);
+            self.page_due = uptime;
+            if !from_present {
+                self.ask_newest(uptime);
+            }
             return;
         }
         if let (true, TradeRow::Trade(trade)) = (self.chain.is_unstarted(), row)
             && let Ok(minute) = Minute::containing(trade.traded_at)
         {
-            // The first trade REST did not know of. What was before it, and the beginning of its minute,
-            // is history to be asked for; the minutes after it are whole.
-            let mut earlier = self.ledger.open_from();
+            // The first trade, and REST knew of none. What was before it is history to be asked for, and so is
+            // its minute, of which the beginning may be missing; the minutes after it are whole.
+            let begun = self.ledger.open_from();
+            let mut earlier = if begun == Minute::EPOCH { minute } else { begun };
             for _ in 0..OVERDUE_AT_ONCE {
                 if earlier >= minute {
                     break;
@@ -269,12 +326,16 @@ impl Recorder {
                 effects.push(Effect::Invalidate(earlier));
                 earlier = earlier.next();
             }
-            self.ledger.skip_to(minute.next());
+            self.ledger.skip_to(minute);
+            self.ledger.spoil(minute);
         }
         let had_gap = self.chain.has_gap();
         let mut links = std::mem::take(&mut self.links);
         match self.chain.offer(row, &mut links) {
-            Offer::Next => self.let_out(&mut links, effects),
+            Offer::Next => {
+                self.stream_highest = self.stream_highest.max(Some(row.id()));
+                self.let_out(&mut links, effects);
+            }
             Offer::Duplicate => {
                 self.counts.duplicates += 1;
                 let later = |trade: AggTrade| trade.traded_at > self.ledger.newest() + RESET_AFTER_MS;
@@ -283,6 +344,7 @@ impl Recorder {
                 }
             }
             Offer::Ahead | Offer::Overflow => {
+                self.stream_highest = self.stream_highest.max(Some(row.id()));
                 if !had_gap {
                     self.counts.gaps += 1;
                     self.page_due = uptime;
@@ -463,6 +525,7 @@ impl Recorder {
                 Link::Row(TradeRow::Trade(trade)) => trade,
             };
             self.counts.trades += 1;
+            self.last_price = Some(trade.price);
             let (highest, latest) = self.head.unwrap_or((trade.id, trade.traded_at));
             self.head = Some((highest.max(trade.id), latest.max(trade.traded_at)));
             // The parser admits only times that have a minute.
@@ -471,6 +534,10 @@ impl Recorder {
             };
             match self.ledger.add(&trade, minute) {
                 Ok(Placed::Open) => {}
+                // The minute was published as incomplete, and read anew it may lack this very trade.
+                Ok(Placed::Amended(minute)) if self.ledger.is_spoiled(minute) => {
+                    effects.push(Effect::Invalidate(minute));
+                }
                 Ok(Placed::Amended(minute)) => {
                     if let Some(other) = amended.replace(minute).filter(|other| *other != minute) {
                         effects.push(Effect::Publish(self.ledger.published(other)));
@@ -490,6 +557,7 @@ impl Recorder {
                         error = &error as &dyn std::error::Error,
                         "a trade could not be counted"
                     );
+                    self.ledger.spoil(minute);
                     effects.push(Effect::Invalidate(minute));
                 }
             }
@@ -509,6 +577,15 @@ impl Recorder {
     fn publish_sealed(&mut self, sealed: Vec<MinuteFootprint>, effects: &mut Vec<Effect>) {
         self.counts.minutes_complete += sealed.len() as u64;
         effects.extend(sealed.into_iter().map(Effect::Publish));
+    }
+
+    /// False for a price so far from the last one that REST must confirm it.
+    fn is_plausible(&self, row: TradeRow) -> bool {
+        let (TradeRow::Trade(trade), Some(last)) = (row, self.last_price) else {
+            return true;
+        };
+        let (price, last) = (trade.price.to_f64(), last.to_f64());
+        price < last * PLAUSIBLE_PRICE_FACTOR && price > last / PLAUSIBLE_PRICE_FACTOR
     }
 
     fn ask_newest(&mut self, uptime: Uptime) {

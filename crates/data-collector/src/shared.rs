@@ -4,17 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use strategy_core::num::BucketWidth;
-use strategy_core::store::{LeaseToken, StoreOptions, WindowImage};
+use strategy_core::store::{LeaseToken, StoreError, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
-use strategy_core::time::{Clock, ExchangeMs, Minute};
+use strategy_core::time::Clock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::binance::rest::RestClient;
 use crate::clock::Uptime;
-use crate::health::Health;
+use crate::health::{Health, Part};
 use crate::outbox::Outbox;
+use crate::recorder::Reach;
 
 /// Settings the tasks need.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) rest: RestClient,
+    pub(crate) rest: Arc<RestClient>,
     pub(crate) health: Health,
     pub(crate) outbox: Outbox,
     pub(crate) token: LeaseToken,
@@ -55,21 +56,11 @@ pub(crate) struct Shared {
     reach: Mutex<Option<Reach>>,
 }
 
-/// How far the trade task is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// First minute it still has in hand, or that is not over yet; older ones are the business of the
-    /// backfill.
-    pub(crate) history_until: Minute,
-    /// The highest id that is known to exist and the latest trade time; `None` before the first trade.
-    pub(crate) head: Option<(u64, ExchangeMs)>,
-}
-
 impl Shared {
     pub(crate) fn new(
         settings: Settings,
         clock: Arc<dyn Clock>,
-        rest: RestClient,
+        rest: Arc<RestClient>,
         token: LeaseToken,
         stop: CancellationToken,
         started: Instant,
@@ -102,8 +93,8 @@ impl Shared {
     }
 
     /// Says how far the trade task is.
-    pub(crate) fn set_reach(&self, history_until: Minute, head: Option<(u64, ExchangeMs)>) {
-        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reach { history_until, head });
+    pub(crate) fn set_reach(&self, reach: Reach) {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(reach);
     }
 
     /// Waits until the window was loaded; `None` when the program stops before.
@@ -125,6 +116,26 @@ impl Shared {
             .run_until_cancelled(owned.wait_for(|owned| *owned))
             .await;
         matches!(waited, Some(Ok(_)))
+    }
+
+    /// Notes that Redis failed; said in the log once until it answers again.
+    pub(crate) fn redis_failed(&self, error: &StoreError) {
+        let chain = strategy_core::telemetry::error_chain(error);
+        if !self.health.degrade(Part::Redis, format!("redis: {chain}")) {
+            return;
+        }
+        if matches!(error, StoreError::Unreachable { .. }) {
+            tracing::warn!(error = chain, "redis is not there: waiting for it");
+        } else {
+            tracing::warn!(error = chain, "redis refuses: trying again until it does not");
+        }
+    }
+
+    /// Notes that Redis answers.
+    pub(crate) fn redis_answers(&self) {
+        if self.health.recover(Part::Redis) {
+            tracing::info!("redis answers again");
+        }
     }
 
     /// Waits for a while; false when the program stops meanwhile.

@@ -222,10 +222,16 @@ mod tests {
         let grid = Grid::new(BucketWidth::ONE);
         let mut quantities = vec![10; 300];
         quantities[100..120].fill(100);
-        assert_eq!(ranges(&dense(&asks(&quantities), grid, &Params::default())), ["1100..1120"]);
+        assert_eq!(
+            ranges(&dense(&asks(&quantities), grid, &Params::default())),
+            ["1100..1120"]
+        );
         let mut quantities = vec![10; 300];
         quantities[100] = 10_000;
-        assert_eq!(ranges(&dense(&asks(&quantities), grid, &Params::default())), [""; 0]);
+        assert_eq!(
+            ranges(&dense(&asks(&quantities), grid, &Params::default())),
+            [""; 0]
+        );
     }
 
     #[test]

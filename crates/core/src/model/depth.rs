@@ -8,6 +8,9 @@ use crate::symbol::Symbol;
 /// Most levels a side may have; the exchange cuts a snapshot there.
 const MAX_LEVELS: usize = 5000;
 
+/// Most quote currency one level may be worth: thousands of times the largest ever seen.
+const MAX_NOTIONAL: u64 = 1_000_000_000_000;
+
 /// Resting quantity at one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DepthLevel {
@@ -44,6 +47,9 @@ pub enum DepthError {
     /// A level without quantity.
     #[error("the level at {0} has no quantity")]
     NoQuantity(Price),
+    /// More money at one price than there is in the market.
+    #[error("the level at {0} is worth more than {MAX_NOTIONAL}")]
+    Absurd(Price),
     /// Bids that do not fall or asks that do not rise.
     #[error("the {side} side is out of order at {price}")]
     OutOfOrder {
@@ -89,6 +95,13 @@ impl DepthSnapshot {
             .find(|level| level.quantity == Quantity::ZERO)
         {
             return Err(DepthError::NoQuantity(level.price));
+        }
+        let is_absurd = |level: &&DepthLevel| {
+            let notional = level.price.get().checked_mul(level.quantity.get());
+            notional.is_none_or(|notional| notional > MAX_NOTIONAL.into())
+        };
+        if let Some(level) = bids.iter().chain(&asks).find(is_absurd) {
+            return Err(DepthError::Absurd(level.price));
         }
         let unordered = |side, levels: &[DepthLevel], ordered: fn(Price, Price) -> bool| {
             let pair = levels

@@ -9,7 +9,7 @@ use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_depth};
 
 /// Adds one book and trims the list in one step, so that no reader ever sees more than the window.
 ///
-/// `ARGV`: lease token, document, window size, update id, symbol.
+/// `ARGV`: lease token, document, window size, update id, symbol, `1` to take a lower id all the same.
 /// Answers `{code, length}`; the same document twice is stored once.
 static PUSH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -19,8 +19,13 @@ if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'string' then
   local single = redis.call('GET', KEYS[1])
-  redis.call('DEL', KEYS[1])
-  redis.call('RPUSH', KEYS[1], single)
+  local readable, book = pcall(cjson.decode, single)
+  if readable and type(book) == 'table' and book.bids then
+    redis.call('DEL', KEYS[1])
+    redis.call('RPUSH', KEYS[1], single)
+  else
+    redis.call('RENAME', KEYS[1], KEYS[1] .. '_set_aside')
+  end
 elseif kind ~= 'list' and kind ~= 'none' then
   redis.call('RENAME', KEYS[1], KEYS[1] .. '_set_aside')
 end
@@ -30,7 +35,7 @@ if newest then
   local head = string.sub(newest, 1, 300)
   local symbol = string.match(head, '"symbol":%s*"([^"]*)"')
   local id = tonumber(string.match(head, '"last_update_id":%s*(%d+)'))
-  if symbol == ARGV[5] and id and id > tonumber(ARGV[4]) then return {'older', string.format('%.0f', id)} end
+  if ARGV[6] == '0' and symbol == ARGV[5] and id and id > tonumber(ARGV[4]) then return {'older', string.format('%.0f', id)} end
 end
 redis.call('LPUSH', KEYS[1], ARGV[2])
 redis.call('LTRIM', KEYS[1], 0, tonumber(ARGV[3]) - 1)
@@ -59,7 +64,8 @@ impl Store {
     ///
     /// `document` is the encoded form of a book with this update id. A STRING with one book, as an older
     /// version kept it, becomes the first element of the list; a key of any other type is renamed to
-    /// `<key>_set_aside`. May be repeated.
+    /// `<key>_set_aside`, and so is a STRING that is no book. `renumbered` says that the exchange numbers its
+    /// books anew, so that a lower id is not an older book. May be repeated.
     ///
     /// # Errors
     /// [`StoreError::NotOwner`] when the lease is not ours; otherwise any [`StoreError`].
@@ -70,6 +76,7 @@ impl Store {
         last_update_id: u64,
         document: &str,
         window_size: usize,
+        renumbered: bool,
     ) -> Result<DepthPush, StoreError> {
         let mut invocation = PUSH.prepare_invoke();
         invocation.key(self.keys.depth()).key(self.keys.lease());
@@ -78,7 +85,8 @@ impl Store {
             .arg(document)
             .arg(window_size)
             .arg(last_update_id)
-            .arg(symbol);
+            .arg(symbol)
+            .arg(u8::from(renumbered));
         let (code, detail): (String, String) = self.script("store a book", &invocation).await?;
         let number = detail.parse().unwrap_or(0);
         match code.as_str() {

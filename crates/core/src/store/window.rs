@@ -58,6 +58,27 @@ return {'done', ''}
     )
 });
 
+/// Moves the newest elements to the list of those set aside, if the mark is the expected one.
+///
+/// `KEYS`: window, set aside, lease, mark. `ARGV`: token, expected and new mark, how many, most set aside.
+static SET_ASIDE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local holder = redis.call('GET', KEYS[3])
+if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
+if (redis.call('GET', KEYS[4]) or '') ~= ARGV[2] then return {'changed', ''} end
+for _ = 1, tonumber(ARGV[4]) do
+  local element = redis.call('LPOP', KEYS[1])
+  if not element then break end
+  redis.call('LPUSH', KEYS[2], element)
+end
+redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
+redis.call('SET', KEYS[4], ARGV[3])
+return {'done', ''}
+",
+    )
+});
+
 /// Puts a rebuilt list in place of the old one in one step, if the mark is the one it was rebuilt at.
 ///
 /// `KEYS`: window, rebuilt list, lease, mark. `ARGV`: token, expected and new mark, length of the rebuilt list.
@@ -419,6 +440,26 @@ impl Store {
             .arg(rebuilt.changes.len());
         let answer: (String, String) = self.script("rebuild the window", &invocation).await?;
         judge(answer).map(|()| foreign.len())
+    }
+
+    /// Moves the newest `count` elements to `trades_window_set_aside`. Load the window afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::WindowChanged`] when the window is not what was loaded last; otherwise any [`StoreError`].
+    pub async fn set_aside_newest(&mut self, owner: &LeaseToken, count: usize) -> Result<(), StoreError> {
+        let mut invocation = SET_ASIDE.prepare_invoke();
+        invocation
+            .key(self.keys.window())
+            .key(self.keys.window_set_aside())
+            .key(self.keys.lease())
+            .key(self.keys.window_mark())
+            .arg(owner.as_str())
+            .arg(&self.mark)
+            .arg(new_mark(owner))
+            .arg(count)
+            .arg(SET_ASIDE_LIMIT);
+        let answer: (String, String) = self.script("set minutes aside", &invocation).await?;
+        judge(answer)
     }
 
     /// Carries out a plan, if the window still is what `before` says.

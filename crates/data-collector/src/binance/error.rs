@@ -5,6 +5,9 @@ use std::time::Duration;
 use strategy_core::model::DepthError;
 use strategy_core::num::NumError;
 
+/// Most quote currency one trade may be worth: thousands of times the largest ever seen.
+pub(crate) const MAX_NOTIONAL: u64 = 10_000_000_000;
+
 /// Why bytes of the exchange were rejected. Rejected bytes are counted and never stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +27,12 @@ pub(crate) enum ParseError {
     /// A trade without quantity that is not marked as dead either.
     #[error("the trade {id} has no quantity")]
     NoQuantity {
+        /// Aggregate trade id.
+        id: u64,
+    },
+    /// More money in one trade than there is in the market.
+    #[error("the trade {id} is worth more than {MAX_NOTIONAL}")]
+    Absurd {
         /// Aggregate trade id.
         id: u64,
     },

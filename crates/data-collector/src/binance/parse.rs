@@ -6,7 +6,7 @@ use strategy_core::num::{Price, Quantity};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::{ExchangeMs, Minute};
 
-use crate::binance::error::ParseError;
+use crate::binance::error::{MAX_NOTIONAL, ParseError};
 use crate::binance::wire::{DepthBody, OtherFrame, TradeFrame, TradeRecord};
 
 /// Times above this are microseconds: as milliseconds it is the year 5138, as microseconds 1973.
@@ -152,6 +152,10 @@ fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
         field: "price",
         source,
     })?;
+    let notional = price.get().checked_mul(quantity.get());
+    if notional.is_none_or(|notional| notional > MAX_NOTIONAL.into()) {
+        return Err(ParseError::Absurd { id: record.id });
+    }
     Ok(TradeRow::Trade(AggTrade {
         id: record.id,
         price,
@@ -306,6 +310,8 @@ mod tests {
             ("\"0.02000000\"", "\"Infinity\""),
             ("\"0.02000000\"", "\"-0.02\""),
             ("\"0.02000000\"", "\"0\""),
+            ("\"0.02000000\"", "\"99999999999999.9\""),
+            ("\"113558.13000000\"", "\"99999999999999\""),
             ("\"0.02000000\"", "0.02"),
             ("\"113558.13000000\"", "\"0\""),
             ("\"113558.13000000\"", "\"1e30\""),

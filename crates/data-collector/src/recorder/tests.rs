@@ -181,7 +181,7 @@ fn a_busy_minute_is_published_by_the_first_trade_a_second_past_its_end() {
 fn a_quiet_minute_is_published_when_the_exchange_says_that_nothing_is_newer() {
     let mut bench = Bench::new(vec![trade(1, minute(0).start_ms() + 10)], minute(0));
     bench.stream(bench.tape[0]);
-    bench.pass(Duration::from_millis(64_000), true);
+    bench.pass(Duration::from_secs(64), true);
     bench.assert_whole(0..1);
     bench.pass(Duration::from_secs(180), true);
     bench.assert_whole(0..4);
@@ -289,10 +289,51 @@ fn the_minute_recording_begins_in_is_history_only_when_it_is_over() {
     assert!(recorder.history_until(uptime) <= minute);
     recorder.on_row(trade(8, at(61)), at(61), uptime, &mut effects);
     assert!(recorder.history_until(uptime) <= minute);
+    let later = uptime + Duration::from_secs(3);
+    recorder.on_tick(later, &mut effects);
+    assert_eq!(recorder.history_until(later), minute.next());
+    // What is known of it is shown meanwhile.
+    let Some(Effect::Publish(partial)) = effects.last() else {
+        panic!("{effects:?}")
+    };
     assert_eq!(
-        recorder.history_until(uptime + Duration::from_secs(3)),
-        minute.next()
+        (partial.minute, partial.trade_count, partial.complete),
+        (minute, 1, false)
     );
+}
+
+#[test]
+fn without_rest_the_stream_alone_gives_whole_minutes_after_the_first() {
+    let start = minute(0).start_ms();
+    let tape: Vec<TradeRow> = (0_u32..40)
+        .map(|index| trade(u64::from(100 + index), start + 30_000 + 4_000 * i64::from(index)))
+        .collect();
+    let mut bench = Bench::new(tape.clone(), minute(0));
+    bench.recorder = Recorder::unanchored(BucketWidth::ONE, 1000, Uptime::ZERO, true);
+    for row in tape {
+        let due = Duration::from_millis(u64::try_from(at(&row) - start).unwrap());
+        bench.pass(due.saturating_sub(bench.uptime), false);
+        bench.stream(row);
+    }
+    bench.pass(Duration::from_secs(1), false);
+    let first = &bench.window[&minute(0)];
+    assert_eq!((first.complete, first.trade_count), (false, 8));
+    bench.assert_whole(1..3);
+}
+
+#[test]
+fn a_trade_that_cannot_be_true_is_asked_for_again() {
+    let start = minute(0).start_ms();
+    let mut bench = Bench::new(vec![trade(1, start + 10), trade(2, start + 20)], minute(0));
+    bench.stream(bench.tape[0]);
+    let TradeRow::Trade(real) = bench.tape[1] else {
+        panic!("a trade")
+    };
+    let price = Price::new(Decimal::new(99_999_999, 0)).unwrap();
+    bench.stream(TradeRow::Trade(AggTrade { price, ..real }));
+    bench.pass(Duration::from_secs(64), true);
+    bench.assert_whole(0..1);
+    assert_eq!(bench.recorder.counts().rejected_rows, 1);
 }
 
 proptest! {

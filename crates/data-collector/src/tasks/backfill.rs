@@ -1,6 +1,5 @@
 //! Fills the window from the exchange's history, newest minutes first.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,16 @@ use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, missing_minut
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
 use crate::clock::Uptime;
-use crate::shared::{Reach, Shared};
+use crate::error::CollectorError;
+use crate::health::Part;
+use crate::recorder::Reach;
+use crate::shared::Shared;
 
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Failed attempts after which the status says that minutes stay incomplete.
+const ATTEMPTS_BEFORE_DEGRADED: u32 = 4;
 
 /// How often the window is looked at while nothing is missing, and before it is known.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
@@ -32,7 +37,7 @@ const LOG_EVERY: Duration = Duration::from_secs(15);
 const MANY_TRADES: u64 = 20_000;
 
 /// Runs until the program stops.
-pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), Infallible> {
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let mut task = BackfillTask {
         length: CHUNK_MINUTES.0,
         done: 0,
@@ -69,9 +74,17 @@ impl BackfillTask {
                 continue;
             };
             match self.fill(chunk, head, invalidations).await {
-                Ok(()) => backoff.reset(),
+                Ok(()) => {
+                    backoff.reset();
+                    self.shared.health.recover(Part::History);
+                }
                 Err(error) => {
                     let wait = backoff.next_delay(rand::random());
+                    if backoff.attempts() >= ATTEMPTS_BEFORE_DEGRADED {
+                        self.shared
+                            .health
+                            .degrade(Part::History, format!("history: {error}"));
+                    }
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
                         delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
@@ -85,7 +98,9 @@ impl BackfillTask {
 
     /// The next chunk and the newest trade, if anything is missing.
     fn due(&mut self) -> Option<(Chunk, (u64, ExchangeMs))> {
-        let Reach { history_until, head } = self.shared.reach()?;
+        let Reach {
+            history_until, head, ..
+        } = self.shared.reach()?;
         let window = self.shared.window.borrow().clone()?;
         let settings = &self.shared.settings;
         let reach = i64::from(settings.backfill_minutes)

@@ -9,12 +9,20 @@ use strategy_core::store::{DepthPush, Store, encode_depth};
 use tokio::time::{Instant, timeout};
 
 use crate::binance::error::RestError;
+use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
 
 /// First and longest wait before a failed request is repeated within the same interval.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Most requests for one book: each weighs 250.
+const ATTEMPTS: u32 = 4;
+
+/// Books with lower update ids than before that go on for this long are no stale answers: the exchange
+/// numbers its books anew.
+const RENUMBERED_AFTER: Duration = Duration::from_secs(300);
 
 /// Longest time for storing what is waiting when the program stops.
 const LAST_STORE_LIMIT: Duration = Duration::from_millis(1500);
@@ -34,6 +42,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         store: Store::new(&shared.settings.store).map_err(CollectorError::Store)?,
         waiting: VecDeque::new(),
         newest_id: None,
+        lower: None,
         shared: Arc::clone(&shared),
     };
     if shared.owned().await {
@@ -51,6 +60,8 @@ struct DepthTask {
     /// Books that Redis did not take yet, oldest first, at most the window.
     waiting: VecDeque<Waiting>,
     newest_id: Option<u64>,
+    /// Since when books come with lower ids than before, and the last of these ids.
+    lower: Option<(Uptime, u64)>,
 }
 
 impl DepthTask {
@@ -64,7 +75,7 @@ impl DepthTask {
             let mut backoff = strategy_core::backoff::Backoff::new(RETRY.0, RETRY.1);
             while !self.fetch().await {
                 let wait = backoff.next_delay(rand::random());
-                if Instant::now() + wait >= deadline {
+                if Instant::now() + wait >= deadline || backoff.attempts() >= ATTEMPTS {
                     break;
                 }
                 tokio::time::sleep(wait).await;
@@ -84,8 +95,9 @@ impl DepthTask {
 
     /// Fetches one book. False if it should be tried again.
     async fn fetch(&mut self) -> bool {
-        let settings = &self.shared.settings;
-        let snapshot = match self.shared.rest.depth(settings.depth_limit).await {
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
+        let snapshot = match shared.rest.depth(settings.depth_limit).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 if matches!(error, RestError::Unusable { .. }) {
@@ -99,9 +111,15 @@ impl DepthTask {
             }
         };
         let id = snapshot.last_update_id();
-        if let Some(newest) = self.newest_id.filter(|newest| id < *newest) {
-            self.reject_older(id, newest);
-            return false;
+        match self.newest_id.filter(|newest| id < *newest) {
+            Some(newest) => {
+                self.note_lower(id);
+                if !self.is_renumbered() {
+                    self.reject_older(id, newest);
+                    return false;
+                }
+            }
+            None => self.lower = None,
         }
         match encode_depth(&snapshot) {
             Ok(document) => {
@@ -131,6 +149,21 @@ impl DepthTask {
         }
     }
 
+    /// Notes a book with a lower id than before.
+    fn note_lower(&mut self, id: u64) {
+        let since = match self.lower {
+            Some((since, last)) if id >= last => since,
+            _ => self.shared.uptime(),
+        };
+        self.lower = Some((since, id));
+    }
+
+    /// True if books with lower ids have come, in order, for so long that their numbers must be new ones.
+    fn is_renumbered(&self) -> bool {
+        self.lower
+            .is_some_and(|(since, _)| self.shared.uptime() >= since + RENUMBERED_AFTER)
+    }
+
     fn reject_older(&self, id: u64, newest: u64) {
         self.shared.health.count("depth_rejected");
         let reason = format!("depth: the exchange answers an older book (update {id} after {newest})");
@@ -145,18 +178,14 @@ impl DepthTask {
 
     /// Stores what is waiting, oldest first. False if Redis does not take it.
     async fn store_waiting(&mut self) -> bool {
-        let settings = &self.shared.settings;
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
         while let Some(book) = self.waiting.front() {
             let (symbol, window) = (settings.symbol.as_str(), settings.depth_window);
+            let (id, renumbered) = (book.last_update_id, self.is_renumbered());
             let pushed = self
                 .store
-                .push_depth(
-                    &self.shared.token,
-                    symbol,
-                    book.last_update_id,
-                    &book.document,
-                    window,
-                )
+                .push_depth(&self.shared.token, symbol, id, &book.document, window, renumbered)
                 .await;
             match pushed {
                 Ok(DepthPush::Stored { count }) => {
@@ -165,15 +194,19 @@ impl DepthTask {
                     if self.shared.health.recover(Part::Depth) {
                         tracing::info!("order books are stored again");
                     }
-                }
-                Ok(DepthPush::OlderThan { newest }) => self.reject_older(book.last_update_id, newest),
-                Err(error) => {
-                    if self.shared.health.degrade(Part::Depth, format!("depth: {error}")) {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "order books wait for redis"
-                        );
+                    if renumbered {
+                        tracing::warn!(depth.update_id = id, "the exchange numbers its books anew");
+                        self.lower = None;
                     }
+                }
+                Ok(DepthPush::OlderThan { newest }) => {
+                    // Left by an earlier run: from now on it counts as what was before.
+                    self.newest_id = Some(newest);
+                    self.note_lower(id);
+                    self.reject_older(id, newest);
+                }
+                Err(error) => {
+                    shared.redis_failed(&error);
                     return false;
                 }
             }

@@ -9,7 +9,6 @@ use strategy_core::store::{LEASE_PERIOD, LeaseState, Store};
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
-use crate::health::Part;
 use crate::shared::Shared;
 
 /// First and longest wait before Redis is asked again.
@@ -38,9 +37,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         let wait = match outcome {
             Ok(LeaseState::Held) => {
                 backoff.reset();
-                if shared.health.recover(Part::Redis) {
-                    tracing::info!("redis answers again");
-                }
+                shared.redis_answers();
                 if !owner {
                     owner = true;
                     lifecycle::notify_status("recording");
@@ -59,12 +56,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
                 LEASE_PERIOD
             }
             Err(error) => {
-                if shared.health.degrade(Part::Redis, format!("redis: {error}")) {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "redis is not there: waiting for it"
-                    );
-                }
+                shared.redis_failed(&error);
                 backoff.next_delay(rand::random())
             }
         };

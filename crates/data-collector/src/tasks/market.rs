@@ -1,10 +1,10 @@
 //! Looks whether the market is open, at the start and then every hour: symbols are halted and delisted.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::binance::error::RestError;
+use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
 
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(60);
 const INVALID_SYMBOL: i64 = -1121;
 
 /// Runs until the program stops.
-pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), Infallible> {
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     if !shared.owned().await {
         return Ok(());
     }

@@ -29,6 +29,9 @@ const UNSAVED: &str = "unsaved";
 /// Minutes read from the old end of the window at a time.
 const LEAVING_SLICE: usize = 60;
 
+/// How many minutes the window may be ahead of the exchange's clock.
+const FUTURE_TOLERANCE: i64 = 2;
+
 /// First and longest wait before a failed write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -60,7 +63,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         recent: Recent::default(),
         connections: 0,
         storage_due: Duration::ZERO,
-        has_unsaved: false,
+        unsaved_minutes: Vec::new(),
+        compared: false,
         recalled: Vec::new(),
         shared: Arc::clone(&shared),
     };
@@ -98,7 +102,10 @@ struct PersistTask {
     connections: u64,
     /// When storage is tried again after a failure; zero while it works.
     storage_due: Duration,
-    has_unsaved: bool,
+    /// Minutes of `storage/unsaved/` that were read: once stored, their files go.
+    unsaved_minutes: Vec<Minute>,
+    /// The window was compared with the exchange's clock.
+    compared: bool,
     /// Minutes that an earlier run could not store, until the window is known.
     recalled: Vec<MinuteFootprint>,
 }
@@ -112,9 +119,7 @@ impl PersistTask {
             let wait = match self.flush().await {
                 Ok(()) => {
                     backoff.reset();
-                    if std::mem::take(&mut self.has_unsaved) {
-                        self.forget_unsaved().await;
-                    }
+                    self.forget_unsaved().await;
                     self.next_look()
                 }
                 Err(Interruption::Fatal(error)) => return Err(error),
@@ -124,7 +129,7 @@ impl PersistTask {
                     backoff.next_delay(rand::random())
                 }
                 Err(Interruption::Store(error)) => {
-                    self.note_failure(&error);
+                    self.shared.redis_failed(&error);
                     // What was on its way may have been done or not.
                     self.image = None;
                     backoff.next_delay(rand::random())
@@ -155,6 +160,7 @@ impl PersistTask {
         if self.image.is_none() || self.store.connections() != self.connections {
             self.load().await?;
         }
+        self.set_aside_future().await?;
         let waiting = self.shared.outbox.take();
         let storage_due = self.storage_due > Duration::ZERO && self.shared.uptime() >= self.storage_due;
         if waiting.is_empty() && !storage_due {
@@ -165,6 +171,24 @@ impl PersistTask {
             self.shared.outbox.put_back(waiting);
         }
         Ok(outcome?)
+    }
+
+    /// Takes minutes out of the window that lie in the exchange's future: some other market left them, and
+    /// the present ones would find no place. Looked at once, when the exchange has first been heard.
+    async fn set_aside_future(&mut self) -> Result<(), StoreError> {
+        let now = self.shared.reach().and_then(|reach| reach.now);
+        let (false, Some(now), Some(image)) = (self.compared, now, &self.image) else {
+            return Ok(());
+        };
+        let ahead = image.newest().map_or(0, |newest| newest.since(now));
+        if ahead > FUTURE_TOLERANCE {
+            let count = usize::try_from(ahead).unwrap_or(usize::MAX).min(image.len());
+            self.store.set_aside_newest(&self.shared.token, count).await?;
+            tracing::warn!(redis.items = count, %now, "minutes of the exchange's future were taken out of the window");
+            return Err(StoreError::WindowChanged);
+        }
+        self.compared = true;
+        Ok(())
     }
 
     /// Reads the window. Minutes that were stored and are not there any more are put into the outbox.
@@ -190,8 +214,13 @@ impl PersistTask {
             }
         };
         let forgotten = self.recent.forgotten_in(&image);
+        if !forgotten.minutes.is_empty() {
+            tracing::warn!(
+                minutes = forgotten.minutes.len(),
+                "redis has forgotten minutes: storing them again"
+            );
+        }
         for footprint in forgotten.minutes {
-            tracing::warn!(minute = %footprint.minute, "redis has forgotten a minute: storing it again");
             let _let_go = self.shared.outbox.put(footprint);
         }
         for minute in forgotten.invalid {
@@ -206,9 +235,6 @@ impl PersistTask {
         }
         self.connections = self.store.connections();
         self.adopt(image);
-        if self.shared.health.recover(Part::Redis) {
-            tracing::info!("redis answers again");
-        }
         Ok(())
     }
 
@@ -239,7 +265,11 @@ impl PersistTask {
                 (Some(state), Some(newest), _) if state.complete => {
                     spoiled.push(usize::try_from(newest.since(*minute)).unwrap_or(usize::MAX));
                 }
-                (None, _, Some(oldest)) if *minute < oldest => {}
+                (None, _, Some(oldest)) if *minute < oldest => {
+                    // Its file, if there is one, lacks a trade that came after two days.
+                    self.shared.health.count("trades_too_late");
+                    tracing::warn!(%minute, "a trade belongs to a minute that has left the window");
+                }
                 (None, ..) => drop(batch.insert(*minute, MinuteFootprint::empty(*minute, false))),
                 (Some(_), ..) => {}
             }
@@ -347,35 +377,30 @@ impl PersistTask {
         }
     }
 
-    fn note_failure(&self, error: &StoreError) {
-        if self.shared.health.degrade(Part::Redis, format!("redis: {error}")) {
-            tracing::warn!(error = error as &dyn std::error::Error, "minutes wait for redis");
-        }
-    }
-
     /// Reads the minutes that an earlier run could not store; their files go once they are stored.
     async fn recall_unsaved(&mut self) -> Result<(), CollectorError> {
         let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
-        let recall = move || -> Result<Vec<MinuteFootprint>, ArchiveError> {
+        let recall = move || -> Result<(Vec<Minute>, Vec<MinuteFootprint>), ArchiveError> {
             archive.prepare()?;
+            let minutes = unsaved.minutes()?;
             let mut recalled = Vec::new();
-            for minute in unsaved.minutes()? {
-                let filed = matches!(archive.read(minute), Ok(Some(filed)) if filed.complete);
-                recalled.extend(unsaved.read(minute)?.filter(|_| !filed));
+            for minute in &minutes {
+                let filed = matches!(archive.read(*minute), Ok(Some(filed)) if filed.complete);
+                recalled.extend(unsaved.read(*minute)?.filter(|_| !filed));
             }
-            Ok(recalled)
+            Ok((minutes, recalled))
         };
         match tokio::task::spawn_blocking(recall)
             .await
             .map_err(CollectorError::FileWork)?
         {
-            Ok(recalled) if recalled.is_empty() => {}
-            Ok(recalled) => {
-                self.has_unsaved = true;
+            Ok((minutes, _)) if minutes.is_empty() => {}
+            Ok((minutes, recalled)) => {
                 tracing::info!(
-                    minutes = recalled.len(),
+                    minutes = minutes.len(),
                     "minutes left unsaved by the last run are stored now"
                 );
+                self.unsaved_minutes = minutes;
                 self.recalled = recalled;
             }
             Err(error) => {
@@ -392,14 +417,24 @@ impl PersistTask {
         Ok(())
     }
 
-    /// Removes the files of [`recall_unsaved`](Self::recall_unsaved) once the window has their minutes.
+    /// Removes the files that [`recall_unsaved`](Self::recall_unsaved) has read once what they hold is in
+    /// the window or among the files of the minutes that left it.
     async fn forget_unsaved(&mut self) {
-        let (unsaved, image) = (self.unsaved.clone(), self.image.clone().unwrap_or_default());
+        if self.unsaved_minutes.is_empty() || !self.recalled.is_empty() {
+            return;
+        }
+        let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
+        let image = self.image.clone().unwrap_or_default();
+        let minutes = std::mem::take(&mut self.unsaved_minutes);
         let forget = move || -> Result<(), ArchiveError> {
-            for minute in unsaved.minutes()? {
-                if image.state(minute).is_some() || image.oldest().is_some_and(|oldest| minute < oldest) {
-                    unsaved.remove(minute)?;
+            for minute in minutes {
+                if image.state(minute).is_none()
+                    && archive.read(minute)?.is_none()
+                    && let Some(footprint) = unsaved.read(minute)?
+                {
+                    archive.file(&footprint)?;
                 }
+                unsaved.remove(minute)?;
             }
             Ok(())
         };
@@ -431,7 +466,7 @@ impl PersistTask {
                 return Ok(());
             }
             Ok(Err(Interruption::Fatal(error))) => return Err(error),
-            Ok(Err(Interruption::Store(error))) => self.note_failure(&error),
+            Ok(Err(Interruption::Store(error))) => self.shared.redis_failed(&error),
             Err(_) => tracing::warn!("redis does not take the last minutes in time"),
         }
         let minutes: Vec<MinuteFootprint> = pending.minutes.into_values().collect();

@@ -1,6 +1,5 @@
 //! The trade stream: moves frames into the recorder, its questions to REST, and its effects to the outbox.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use crate::binance::error::{RestError, SocketError};
 use crate::binance::parse::{StreamEvent, TradeRow, parse_frame};
 use crate::binance::socket::{Frame, Socket};
 use crate::clock::Uptime;
+use crate::error::CollectorError;
 use crate::health::Part;
 use crate::recorder::{Anchor, Effect, Question, Recorder};
 use crate::session::{Session, SessionAction, Slot};
@@ -33,6 +33,9 @@ const REJECT_LOG_EVERY: Duration = Duration::from_secs(60);
 /// First and longest wait before the beginning is asked for again.
 const ANCHOR_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// Failed questions where to begin, after which the stream is recorded without an answer.
+const ATTEMPTS_BEFORE_STREAM_ALONE: u32 = 2;
+
 /// How long the stream may be down before the status says so.
 const DEGRADED_AFTER: Duration = Duration::from_secs(10);
 
@@ -45,7 +48,7 @@ enum Answer {
 }
 
 /// Runs until the program stops; then what is unfinished goes to the outbox as incomplete.
-pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), Infallible> {
+pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let done = shared.intake_done.clone().drop_guard();
     if let Some(window) = shared.loaded_window().await {
         let mut task = TradeTask::new(shared, resume_point(&window));
@@ -184,6 +187,7 @@ impl TradeTask {
                         "where to begin could not be asked"
                     );
                 }
+                self.begin_without_rest(uptime);
                 return;
             }
         };
@@ -204,6 +208,16 @@ impl TradeTask {
             }
         }
         self.asking = None;
+    }
+
+    /// REST does not answer: the stream alone gives whole minutes from the second one on.
+    fn begin_without_rest(&mut self, uptime: Uptime) {
+        if self.recorder.is_none() && self.anchor_retry.attempts() >= ATTEMPTS_BEFORE_STREAM_ALONE {
+            tracing::warn!("recording begins with the stream alone, what was before it is asked for later");
+            let (settings, connected) = (&self.shared.settings, self.session.is_connected());
+            let (width, levels) = (settings.bucket_width, settings.max_levels);
+            self.recorder = Some(Recorder::unanchored(width, levels, uptime, connected));
+        }
     }
 
     fn on_answer(&mut self, question: Question, outcome: Result<Answer, RestError>) {
@@ -282,11 +296,11 @@ impl TradeTask {
 
     fn on_tick(&mut self) {
         let uptime = self.shared.uptime();
-        let Some(recorder) = &mut self.recorder else {
-            return;
-        };
-        recorder.on_tick(uptime, &mut self.effects);
-        if recorder.stream_is_mute(uptime) {
+        let mute = self.recorder.as_mut().is_some_and(|recorder| {
+            recorder.on_tick(uptime, &mut self.effects);
+            recorder.stream_is_mute(uptime)
+        });
+        if mute {
             tracing::warn!("the trade stream is open but lacks trades that rest has: opening another");
             self.shared.health.count("mute_streams");
             self.session.on_closed(Slot::Active, uptime, rand::random());
@@ -306,9 +320,9 @@ impl TradeTask {
             _ if connected => drop(health.recover(Part::Stream)),
             _ => {}
         }
+        health.update(|state| state.websocket_connected = connected);
         let Some(recorder) = &self.recorder else { return };
-        self.shared
-            .set_reach(recorder.history_until(uptime), recorder.head());
+        self.shared.set_reach(recorder.reach(uptime));
         if recorder.has_gap() {
             health.degrade(Part::Trades, "trades: a gap is being repaired".to_owned());
         } else {
@@ -316,7 +330,6 @@ impl TradeTask {
         }
         let (counts, last_id) = (recorder.counts(), recorder.last_id());
         health.update(|state| {
-            state.websocket_connected = connected;
             state.recorder = counts;
             state.last_trade_id = last_id.or(state.last_trade_id);
         });
@@ -346,8 +359,7 @@ impl TradeTask {
     fn carry_out(&mut self) {
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !self.effects.is_empty()) {
             // First: whoever sees an effect must see the trade that brought it.
-            let until = recorder.history_until(self.shared.uptime());
-            self.shared.set_reach(until, recorder.head());
+            self.shared.set_reach(recorder.reach(self.shared.uptime()));
         }
         for effect in self.effects.drain(..) {
             match effect {
