@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -15,6 +16,10 @@ use crate::wait::eventually;
 
 /// Longest wait for the server to answer.
 const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// First port a server may have, and how many there are; as many behind them are their guards.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 6_000;
 
 /// How a server is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,11 +32,11 @@ pub struct RedisOptions {
     pub arguments: Vec<String>,
 }
 
-/// A `redis-server` on a free loopback port with its own directory; killed when dropped.
+/// A `redis-server` on a loopback port with its own directory; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     options: RedisOptions,
-    port: u16,
+    port: ReservedPort,
     directory: TempDir,
     child: Option<Child>,
 }
@@ -55,7 +60,7 @@ impl RedisServer {
             let directory = tempfile::tempdir().expect("a directory for redis-server");
             let mut server = Self {
                 options: options.clone(),
-                port: free_port(),
+                port: ReservedPort::take(),
                 directory,
                 child: None,
             };
@@ -69,7 +74,7 @@ impl RedisServer {
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.port
     }
 
     /// `redis://[:password@]127.0.0.1:<port>/0`
@@ -78,7 +83,7 @@ impl RedisServer {
         let credentials = password
             .map(|password| format!(":{password}@"))
             .unwrap_or_default();
-        format!("redis://{credentials}127.0.0.1:{}/0", self.port)
+        format!("redis://{credentials}127.0.0.1:{}/0", self.port())
     }
 
     /// Where it keeps its files.
@@ -145,7 +150,7 @@ impl RedisServer {
         command
             .args([
                 "--port",
-                &self.port.to_string(),
+                &self.port().to_string(),
                 "--bind",
                 "127.0.0.1",
                 "--save",
@@ -207,12 +212,33 @@ pub async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedCon
     Ok(connection)
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
-    listener
-        .local_addr()
-        .expect("the address of a bound listener")
-        .port()
+/// A port that stays this server's while it is down: a port the system gives out could by then belong to the
+/// server of another test, and the programs of this one would talk to it.
+///
+/// It lies below those the system gives out, and whoever uses it listens on its guard.
+#[derive(Debug)]
+struct ReservedPort {
+    port: u16,
+    _guard: TcpListener,
+}
+
+impl ReservedPort {
+    /// The next port nobody uses, in this process or another.
+    fn take() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let start = std::process::id().wrapping_mul(97);
+        for _attempt in 0..PORTS {
+            let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % u32::from(PORTS);
+            let port = FIRST_PORT + u16::try_from(number).unwrap_or_default();
+            let Ok(guard) = TcpListener::bind((Ipv4Addr::LOCALHOST, port + PORTS)) else {
+                continue;
+            };
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Self { port, _guard: guard };
+            }
+        }
+        panic!("no port is free from {FIRST_PORT} on");
+    }
 }
 
 #[cfg(test)]

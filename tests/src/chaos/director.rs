@@ -102,6 +102,7 @@ impl<'a> Director<'a> {
             Act::RedisRemember => self.remember(),
             Act::RedisRollback => self.roll_back().await,
             Act::RedisForget(count, crash) => self.forget(*count, *crash).await,
+            Act::LeaseForgotten => self.forget_lease().await,
             Act::StorageBlocked(blocked) => self.block_storage(*blocked),
             Act::CrashLeftovers => self.leave_behind(),
             Act::StartCollector => self.crew.start().await,
@@ -170,6 +171,16 @@ impl<'a> Director<'a> {
             .await;
         popped.expect("elements can be removed");
         self.note_loss();
+    }
+
+    async fn forget_lease(&mut self) {
+        if self.redis_runs {
+            let removed: redis::RedisResult<()> = redis::cmd("DEL")
+                .arg("data_collector_lease")
+                .query_async(&mut self.world.connection().await)
+                .await;
+            removed.expect("a key can be removed");
+        }
     }
 
     fn block_storage(&mut self, blocked: bool) {

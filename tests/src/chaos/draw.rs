@@ -202,9 +202,13 @@ fn draw_collectors(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
             add(0, Act::SleepCollectors(true));
             add(down, Act::SleepCollectors(false));
         }
-        _ => {
+        8 => {
             add(0, Act::StartCollector);
             add(down.max(600), Act::KillCollector(Which::First));
+        }
+        _ => {
+            add(0, Act::StartCollector);
+            add(down.max(600), Act::LeaseForgotten);
         }
     }
 }

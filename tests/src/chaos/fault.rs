@@ -75,6 +75,8 @@ pub enum Act {
     RedisRollback,
     /// The newest elements of the window are removed; `true`: as in a crash, with the connections.
     RedisForget(usize, bool),
+    /// The lease on the keys is removed: whoever asks first takes it.
+    LeaseForgotten,
     /// A file is in the place of the storage directory.
     StorageBlocked(bool),
     /// Half-written files as a crash leaves them.
@@ -120,6 +122,7 @@ impl Act {
             Self::RedisStop => "redis stopped",
             Self::RedisRollback => "redis set back",
             Self::RedisForget(..) => "redis forgets",
+            Self::LeaseForgotten => "lease forgotten",
             Self::StorageBlocked(true) => "storage blocked",
             Self::CrashLeftovers => "crash leftovers",
             Self::KillCollector(_) => "collector killed",
