@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use redis::Script;
 
 use crate::model::MinuteFootprint;
+use crate::store::changes::CHANGES_LIMIT;
 use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_minute};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -22,11 +23,15 @@ const SET_ASIDE_LIMIT: usize = 2880;
 
 /// Compares the list with the image and changes it in one step.
 ///
-/// `KEYS`: window, lease. `ARGV`: token, expected length, expected newest and oldest time, elements to
-/// pop from the old end, then triples `L json -`, `R json -`, `S index json`.
+/// Every minute put in is noted in the list of changes in the same step, so that a reader can tell what it has
+/// not seen without reading the window: `<epoch> <sequence> <minute>`, the sequence counting from the epoch,
+/// which is when the list was begun.
+///
+/// `KEYS`: window, lease, changes. `ARGV`: token, expected length, expected newest and oldest time, elements to
+/// pop from the old end, changes kept, then triples `L json -`, `R json -`, `S index json`.
 static APPLY: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        r"
+        r#"
 local holder = redis.call('GET', KEYS[2])
 if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
 local length = redis.call('LLEN', KEYS[1])
@@ -36,21 +41,40 @@ if length > 0 then
   if not string.find(at(0), ARGV[3], 1, true) then return {'changed', ''} end
   if not string.find(at(-1), ARGV[4], 1, true) then return {'changed', ''} end
 end
-for i = 6, #ARGV, 3 do
-  if ARGV[i] == 'S' then redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2]) end
+local epoch, sequence
+local noted = redis.call('LINDEX', KEYS[3], 0)
+if noted then epoch, sequence = string.match(noted, '^(%S+) (%d+) ') end
+if not epoch then
+  redis.call('DEL', KEYS[3])
+  local now = redis.call('TIME')
+  epoch, sequence = now[1] .. '.' .. now[2], '0'
+end
+sequence = tonumber(sequence)
+local function note(json)
+  sequence = sequence + 1
+  local minute = string.match(string.sub(json, 1, 60), '"timestamp":"([^"]*)"')
+  redis.call('LPUSH', KEYS[3], epoch .. ' ' .. string.format('%.0f', sequence) .. ' ' .. minute)
+end
+for i = 7, #ARGV, 3 do
+  if ARGV[i] == 'S' then
+    redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+    note(ARGV[i + 2])
+  end
 end
 local pop = tonumber(ARGV[5])
 if pop > 0 then redis.call('RPOP', KEYS[1], pop) end
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   if ARGV[i] == 'L' then redis.call('LPUSH', KEYS[1], ARGV[i + 1]) end
   if ARGV[i] == 'R' then redis.call('RPUSH', KEYS[1], ARGV[i + 1]) end
+  if ARGV[i] ~= 'S' then note(ARGV[i + 1]) end
 end
+redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[6]) - 1)
 return {'done', ''}
-",
+"#,
     )
 });
 
-/// Puts a rebuilt list in place of the old one in one step.
+/// Puts a rebuilt list in place of the old one in one step. The changes begin anew: every reader reads all.
 static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -58,6 +82,7 @@ local holder = redis.call('GET', KEYS[3])
 if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1])
 else redis.call('DEL', KEYS[1]) end
+redis.call('DEL', KEYS[4])
 return {'done', ''}
 ",
     )
@@ -382,6 +407,7 @@ impl Store {
             .key(window)
             .key(temporary)
             .key(self.keys.lease())
+            .key(self.keys.window_changes())
             .arg(owner.as_str());
         let (code, detail): (String, String) = self.script("rebuild the window", &invocation).await?;
         if code == "done" {
@@ -406,13 +432,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut invocation = APPLY.prepare_invoke();
         let text = |minute: Option<Minute>| minute.map(|minute| minute.to_string()).unwrap_or_default();
-        invocation.key(self.keys.window()).key(self.keys.lease());
+        invocation
+            .key(self.keys.window())
+            .key(self.keys.lease())
+            .key(self.keys.window_changes());
         invocation
             .arg(owner.as_str())
             .arg(before.len())
             .arg(text(before.newest()))
             .arg(text(before.oldest()));
-        invocation.arg(leaving);
+        invocation.arg(leaving).arg(CHANGES_LIMIT);
         for change in changes {
             let encode = |footprint| super::encode_minute(symbol, footprint).map_err(StoreError::Encode);
             match change {
