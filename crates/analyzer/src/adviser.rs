@@ -154,9 +154,11 @@ impl Adviser {
         };
         // The rules know when the data do not allow advice, whoever gives it.
         let by_rules = match rules::advise(report, self.tick) {
-            Ok(advice) => advice,
+            Ok(judgement) => judgement.into_advice(self.language),
             Err(reason) => {
-                let notes = report.data_honesty.notes.join("; ");
+                let notes = &report.data_honesty.notes;
+                let notes: Vec<String> = notes.iter().map(|note| note.words(self.language)).collect();
+                let notes = notes.join("; ");
                 return Recommendation {
                     detail: Some(notes).filter(|notes| !notes.is_empty()),
                     ..blank.line(reason)

@@ -1,28 +1,37 @@
-//! Keeps the analysis fed with what Redis holds, reading as little as possible each time.
+//! Keeps the analysis fed with what Redis holds, reading what is new and nothing else.
 //!
 //! `cycle` calls [`Feed::refresh`] at the start of every cycle. What must stay true: after a refresh the
-//! engine has every snapshot and minute of the windows that Redis has; a minute that was replaced in Redis
-//! is read again within a few cycles; when Redis lost data, what was fed before is forgotten.
+//! engine has exactly the snapshots and minutes of the windows that Redis has, so that its report is the one
+//! a fresh start gives; what a cycle reads does not depend on how long the windows are.
+//!
+//! Snapshots are told apart by the beginnings of their elements. Minutes are found by the changes the
+//! collector notes ([`Store::changed_minutes`]), however deep in the window they were healed. Where nobody notes
+//! changes, the window is read anew in turn, a part per cycle, and a healed minute is seen within a few cycles.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use strategy_core::analysis::{Engine, Params};
-use strategy_core::model::DepthSnapshot;
 use strategy_core::model::report::MarketReport;
-use strategy_core::store::{RecordError, Store, StoreError};
+use strategy_core::store::{DepthHeads, RecordError, Revision, Store, StoreError, WindowHead};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
 
 /// Minutes read from Redis at a time.
 const SLICE: usize = 60;
 
-/// Slices read again per cycle although they are known, in turn: a window of 2880 minutes is read
-/// anew every eight cycles, so that minutes completed late get into the analysis.
+/// Slices read again per cycle although they are known, in turn, where nobody notes changes: a window of 2880
+/// minutes is read anew every eight cycles.
 const REREAD_SLICES: usize = 6;
 
-/// Snapshots read from Redis at a time, newest first, until one is known already.
-const HEAD: usize = 3;
+/// Snapshots looked at in an ordinary cycle: one is new, the next is known.
+const HEADS: usize = 4;
+
+/// Snapshots read from Redis at a time.
+const BOOKS: usize = 3;
+
+/// Times a reading is begun again because Redis changed under it.
+const TRIES: usize = 3;
 
 /// What a refresh found that it could not use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +49,12 @@ pub struct Feed {
     params: Params,
     /// None while it is at work on another thread, or when that thread panicked.
     engine: Option<Engine>,
+    /// Minutes of the window that were read.
     minutes: BTreeSet<Minute>,
+    /// The change up to which all minutes were read; none before that or where nobody notes changes.
+    revision: Option<Revision>,
+    /// The connection on which everything was read; another one may lead to a server that lost its last second.
+    connections: u64,
     /// The last reading of snapshots came to its end, so that one known snapshot means all older ones are.
     books_joined: bool,
     next_reread: usize,
@@ -55,6 +69,8 @@ impl Feed {
             symbol,
             params,
             minutes: BTreeSet::new(),
+            revision: None,
+            connections: 0,
             books_joined: false,
             next_reread: 0,
             rejected: Rejected::default(),
@@ -99,60 +115,170 @@ impl Feed {
     fn forget(&mut self) {
         self.engine = Some(Engine::new(self.symbol.clone(), self.params.clone()));
         self.minutes.clear();
+        self.revision = None;
         self.books_joined = false;
         self.next_reread = 0;
     }
 
     async fn refresh_depth(&mut self, store: &mut Store) -> Result<(), StoreError> {
-        let window = self.params.depth_window;
-        let books = store.recent_depth(0, HEAD.min(window)).await?;
-        let newest_here = books.iter().flatten().next().map(DepthSnapshot::received_at);
-        let newest_known = self.engine.as_ref().and_then(Engine::newest_snapshot);
-        if newest_known.is_some_and(|(known, _)| newest_here.is_none_or(|here| here < known)) {
-            tracing::warn!("redis lost data; reading everything again");
-            self.forget();
+        let window = self.params.depth_window.max(1);
+        let joined = std::mem::take(&mut self.books_joined);
+        let heads = store.depth_heads(0, HEADS.min(window)).await?;
+        // A new connection: nothing is taken for granted.
+        let ordinary = joined && self.connections == store.connections() && self.joins(&heads);
+        if ordinary {
+            self.read_books(store, &heads).await?;
         }
-        let joined_before = std::mem::take(&mut self.books_joined);
-        let (mut joins, mut more) = self.take_books(books, HEAD);
-        let mut offset = HEAD;
-        while more && !(joins && joined_before) && offset < window {
-            let books = store.recent_depth(offset, HEAD).await?;
-            (joins, more) = self.take_books(books, HEAD);
-            offset += HEAD;
+        for _ in 0..TRIES {
+            if self.has_books(&store.depth_heads(0, 1).await?) {
+                break;
+            }
+            let heads = store.depth_heads(0, window).await?;
+            if let Some(engine) = &mut self.engine {
+                engine.keep_snapshots(|key| heads.keys.contains(&Some(*key)));
+            }
+            self.read_books(store, &heads).await?;
         }
         self.books_joined = true;
         Ok(())
     }
 
-    /// Feeds books; answers whether one of them was known already, and whether there may be more.
-    fn take_books(&mut self, books: Vec<Result<DepthSnapshot, RecordError>>, asked: usize) -> (bool, bool) {
-        let more = books.len() == asked;
-        let Some(engine) = &mut self.engine else {
-            return (false, more);
+    /// True if one of these books is known: then all older ones are.
+    fn joins(&self, heads: &DepthHeads) -> bool {
+        heads.keys.iter().flatten().any(|key| self.has_book(*key))
+    }
+
+    fn has_book(&self, (received_at, id): (DateTime<Utc>, u64)) -> bool {
+        let engine = self.engine.as_ref();
+        engine.is_some_and(|engine| engine.has_snapshot(received_at, id))
+    }
+
+    /// True if the engine has as many books as Redis, and the newest of it as its newest.
+    fn has_books(&self, heads: &DepthHeads) -> bool {
+        let Some(engine) = &self.engine else {
+            return false;
         };
-        let mut joins = false;
-        for book in books {
-            match book {
-                Ok(book) => {
-                    joins |= engine.has_snapshot(book.received_at(), book.last_update_id());
-                    engine.push_snapshot(&book);
+        engine.snapshots() == heads.length.min(self.params.depth_window.max(1))
+            && engine.newest_snapshot() == heads.keys.first().copied().flatten()
+    }
+
+    /// Reads those of the books that are not known.
+    async fn read_books(&mut self, store: &mut Store, heads: &DepthHeads) -> Result<(), StoreError> {
+        let new = (0..heads.keys.len())
+            .filter(|place| heads.keys[*place].is_none_or(|key| !self.has_book(key)))
+            .collect();
+        for (place, count) in together(new, BOOKS) {
+            for book in store.recent_depth(place, count).await? {
+                match (book, &mut self.engine) {
+                    (Ok(book), Some(engine)) => engine.push_snapshot(&book),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => self.rejected.note("snapshot", &error),
                 }
-                Err(error) => self.rejected.note("snapshot", &error),
             }
         }
-        (joins, more)
+        Ok(())
     }
 
     async fn refresh_minutes(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let head = store.window_head().await?;
+            let same_server =
+                std::mem::replace(&mut self.connections, store.connections()) == store.connections();
+            let known = self.revision.take().filter(|_| same_server);
+            let Some(revision) = head.revision.clone() else {
+                return self.reread_in_turn(store, &head).await;
+            };
+            let changed = match known {
+                Some(known) => store.changed_minutes(&known, &revision).await?,
+                None => None,
+            };
+            match (changed, head.span) {
+                (Some(changed), Some(span)) => self.read_changed(store, changed, span).await?,
+                _ => self.read_all(store).await?,
+            }
+            self.keep_span(&head);
+            if self.has_all(&head) {
+                self.revision = Some(revision);
+                return Ok(());
+            }
+            // Somebody wrote meanwhile, or without noting it: everything is read in the next round.
+        }
+        Ok(())
+    }
+
+    /// First and last minute of the window of Redis that the analysis looks at.
+    fn wanted(&self, (first, last): (Minute, Minute)) -> (Minute, Minute) {
+        let window = self.params.profile_window_minutes.max(1) as usize;
+        (first.max(back(last, window - 1)), last)
+    }
+
+    /// True if every minute of the window is known.
+    fn has_all(&self, head: &WindowHead) -> bool {
+        head.span.is_some_and(|span| {
+            let (first, last) = self.wanted(span);
+            let known = self.minutes.range(first..=last).count();
+            usize::try_from(last.since(first) + 1) == Ok(known)
+        })
+    }
+
+    /// Forgets what the window of Redis does not hold.
+    fn keep_span(&mut self, head: &WindowHead) {
+        let Some(span) = head.span else {
+            return;
+        };
+        let (first, last) = self.wanted(span);
+        self.minutes.retain(|minute| (first..=last).contains(minute));
+        if let Some(engine) = &mut self.engine {
+            engine.keep_minutes(first, last);
+        }
+    }
+
+    /// Reads the minutes that were noted as changed, where they stand as long as nobody writes.
+    async fn read_changed(
+        &mut self,
+        store: &mut Store,
+        changed: Vec<Minute>,
+        span: (Minute, Minute),
+    ) -> Result<(), StoreError> {
+        let (first, last) = self.wanted(span);
+        let wanted: BTreeSet<Minute> = changed
+            .into_iter()
+            .filter(|minute| (first..=last).contains(minute))
+            .collect();
+        for minute in &wanted {
+            // Known again when it is read.
+            self.minutes.remove(minute);
+        }
+        let places = wanted.iter().rev();
+        let places = places.filter_map(|minute| usize::try_from(last.since(*minute)).ok());
+        for (place, count) in together(places.collect(), SLICE) {
+            self.read_slice(store, place, count).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_all(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        self.minutes.clear();
         let window = self.params.profile_window_minutes as usize;
-        let mut first = self.read_slice(store, 0).await?;
+        for offset in (0..window).step_by(SLICE) {
+            if self.read_slice(store, offset, SLICE).await?.length < SLICE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the newest minutes, those that are not known, and a part of the others.
+    async fn reread_in_turn(&mut self, store: &mut Store, head: &WindowHead) -> Result<(), StoreError> {
+        let window = self.params.profile_window_minutes as usize;
+        let mut first = self.read_slice(store, 0, SLICE).await?;
         if let Some(known) = self.minutes.last().copied()
             && first.newest.is_none_or(|newest| newest < known)
         {
             tracing::warn!("redis lost data; reading everything again");
             self.forget();
             self.refresh_depth(store).await?;
-            first = self.read_slice(store, 0).await?;
+            first = self.read_slice(store, 0, SLICE).await?;
         }
         let Some(newest) = first.newest else {
             return Ok(());
@@ -162,13 +288,16 @@ impl Feed {
         let mut more = first.length == SLICE;
         while more && offset < window {
             if reread.contains(&offset) || !self.knows_all(newest, offset) {
-                more = self.read_slice(store, offset).await?.length == SLICE;
+                more = self.read_slice(store, offset, SLICE).await?.length == SLICE;
             }
             offset += SLICE;
         }
         let slices = window.div_ceil(SLICE).max(1);
         self.next_reread = (self.next_reread + REREAD_SLICES) % slices.next_multiple_of(REREAD_SLICES);
         self.minutes = self.minutes.split_off(&back(newest, window));
+        if self.has_all(head) {
+            self.keep_span(head);
+        }
         Ok(())
     }
 
@@ -177,8 +306,13 @@ impl Feed {
         (offset..offset + SLICE).all(|place| self.minutes.contains(&back(newest, place)))
     }
 
-    async fn read_slice(&mut self, store: &mut Store, offset: usize) -> Result<Slice, StoreError> {
-        let slice = store.recent_minutes(offset, SLICE).await?;
+    async fn read_slice(
+        &mut self,
+        store: &mut Store,
+        offset: usize,
+        count: usize,
+    ) -> Result<Slice, StoreError> {
+        let slice = store.recent_minutes(offset, count).await?;
         let mut newest = None;
         let length = slice.len();
         for element in slice {
@@ -201,6 +335,18 @@ impl Feed {
 /// The minute so many minutes earlier.
 fn back(minute: Minute, minutes: usize) -> Minute {
     minute.offset(-i64::try_from(minutes).unwrap_or(i64::MAX))
+}
+
+/// Rising places as (first, count) of those that follow each other, at most `most` together.
+fn together(places: Vec<usize>, most: usize) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for place in places {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == place && *count < most => *count += 1,
+            _ => runs.push((place, 1)),
+        }
+    }
+    runs
 }
 
 /// What one read of the window gave.

@@ -3,8 +3,8 @@
 use chrono::DateTime;
 use rust_decimal::{Decimal, dec};
 use strategy_core::model::report::{
-    BookSide, Confirmation, DataHonesty, FlowDelta, Level, LevelType, MarketContext, MarketReport, Number,
-    PriceZone, ResonanceZone, ValueArea, ValueAreaRule, WallLife,
+    BookSide, Confirmation, DataHonesty, FlowDelta, Level, LevelType, MarketContext, MarketReport, Note,
+    Number, PriceZone, ResonanceZone, ValueArea, ValueAreaRule, WallLife,
 };
 use strategy_core::symbol::Symbol;
 
@@ -102,7 +102,7 @@ pub(crate) fn report() -> MarketReport {
             minutes_used: 180,
             flow_window_minutes: 180,
             flow_complete_minutes: 179,
-            notes: vec!["1 minute of 180 is incomplete".to_owned()],
+            notes: vec![Note::ProfileHoles { damaged: 1 }],
             ..DataHonesty::default()
         },
     }

@@ -19,6 +19,7 @@ pub mod archive;
 pub mod backoff;
 pub mod config;
 pub mod json;
+pub mod language;
 pub mod lifecycle;
 pub mod model;
 pub mod num;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use strategy_core::config::Language;
 use strategy_core::json;
-use strategy_core::model::report::{FlowDelta, Level, MarketReport, Number, ValueArea};
+use strategy_core::model::report::{FlowDelta, Level, MarketReport, Note, Number, ValueArea};
 use strategy_core::time::format_time;
 
 use super::reply::ReplyError;
@@ -154,7 +154,7 @@ struct SummaryHonesty<'a> {
     incomplete_minutes: u32,
     missing_minutes: u32,
     book_truncated: bool,
-    notes: &'a [String],
+    notes: &'a [Note],
 }
 
 impl<'a> Summary<'a> {
@@ -282,7 +282,7 @@ mod tests {
             r#""delta":[{"minutes":15,"delta":-1.5,"volume":20,"complete":true}],"#,
             r#""data_honesty":{"snapshot_age_seconds":4.5,"snapshots_used":12,"minutes_used":180,"#,
             r#""incomplete_minutes":0,"missing_minutes":0,"book_truncated":false,"#,
-            r#""notes":["1 minute of 180 is incomplete"]}}"#,
+            r#""notes":["1 minutes of the profile window are missing or incomplete"]}}"#,
         );
         assert_eq!(text, expected);
     }

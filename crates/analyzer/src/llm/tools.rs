@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use strategy_core::json;
 use strategy_core::model::report::{
-    Confirmation, FlowDelta, Level, LevelType, MarketReport, Number, PriceZone, StackedImbalance,
+    Confirmation, FlowDelta, Level, LevelType, MarketReport, Note, Number, PriceZone, StackedImbalance,
 };
 use strategy_core::symbol::Symbol;
 
@@ -193,7 +193,7 @@ struct Completeness<'a> {
     missing_minutes: u32,
     flow_window_minutes: u32,
     flow_complete_minutes: u32,
-    notes: &'a [String],
+    notes: &'a [Note],
 }
 
 impl ConfirmedAnswer {

@@ -1,11 +1,12 @@
 //! The analyzer against a real Redis and a model that can misbehave.
 //!
-//! `model_cases` asks one adviser per quirk of the model, `adviser` several times in a row; `cycle` runs whole cycles in process; `program`
+//! `feed` reads from Redis alone; `model_cases` asks one adviser per quirk of the model, `adviser` several times in a row; `cycle` runs whole cycles in process; `program`
 //! starts the real binary. `market` holds the data they all see.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adviser;
 mod cycle;
+mod feed;
 mod market;
 mod model_cases;
 mod program;

@@ -21,7 +21,11 @@ fn main() {
         "| detector | background | planted | found of them | recall | found in all | unexplained | precision |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for (background, name) in [(Background::Drawn, "drawn"), (Background::Recorded, "recorded")] {
+    for (background, name) in [
+        (Background::Drawn, "drawn"),
+        (Background::Recorded, "recorded"),
+        (Background::Varied, "recorded, varied"),
+    ] {
         let score = planted::books(&recorded, background, seeds);
         row("walls, ≥ 8 × norm and ≥ 3 % of the side", name, score.walls);
         row("density bands", name, score.dense);

@@ -59,6 +59,9 @@ pub(crate) enum Background {
     Drawn,
     /// The recorded book as it is.
     Recorded,
+    /// The recorded book with every quantity times 0.5 to 1.5, another one for every seed, so that what stands
+    /// at a threshold in the one recorded book does not decide the outcome.
+    Varied,
 }
 
 /// What was planted on one side.
@@ -145,6 +148,13 @@ impl Recorded {
     fn background(&self, background: Background, random: &mut Random) -> [Rows; 2] {
         if background == Background::Recorded {
             return self.sides.clone();
+        }
+        if background == Background::Varied {
+            let mut sides = self.sides.clone();
+            for quantity in sides.iter_mut().flat_map(|rows| rows.values_mut()) {
+                *quantity = whole(*quantity as f64 * random.real(0.5, 1.5)).max(1);
+            }
+            return sides;
         }
         let best_bid = self.sides[0].keys().next_back().copied().unwrap();
         let mut draw = |start: i64, direction: i64| -> Rows {

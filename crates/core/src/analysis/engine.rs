@@ -95,6 +95,21 @@ impl Engine {
         }
     }
 
+    /// Number of snapshots taken that are still inside the window.
+    pub fn snapshots(&self) -> usize {
+        self.books.len()
+    }
+
+    /// Forgets every snapshot whose arrival time and update id the caller does not want to keep.
+    pub fn keep_snapshots(&mut self, keep: impl Fn(&(DateTime<Utc>, u64)) -> bool) {
+        self.books.retain(|key, _| keep(key));
+    }
+
+    /// Forgets every minute before the first or after the last.
+    pub fn keep_minutes(&mut self, first: Minute, last: Minute) {
+        self.window.keep(first.number(), last.number());
+    }
+
     /// Whether a minute that has been taken and is not before the window was complete; none when it is not known.
     ///
     /// A caller that reads only new and incomplete minutes needs nothing else to stay up to date.

@@ -6,7 +6,7 @@ use crate::analysis::Params;
 use crate::analysis::book::BucketedBook;
 use crate::analysis::units::round;
 use crate::analysis::window::Window;
-use crate::model::report::DataHonesty;
+use crate::model::report::{BookSide, DataHonesty, Note};
 
 /// Data older than this many intervals are stale.
 const STALE_INTERVALS: f64 = 3.0;
@@ -40,32 +40,25 @@ pub(crate) fn describe(
     book_facts(&mut found, now, books.first().copied(), params);
     minute_facts(&mut found, now, window, params);
     if books.len() > 1 && books.len() < params.depth_window {
-        found.notes.push(format!(
-            "only {} of {} snapshots: the life of walls is short",
-            books.len(),
-            params.depth_window
-        ));
+        found.notes.push(Note::FewSnapshots {
+            used: books.len(),
+            of: params.depth_window,
+        });
     } else if books.len() == 1 {
-        found
-            .notes
-            .push("a single snapshot: nothing is known of the life of walls".to_owned());
+        found.notes.push(Note::SingleSnapshot);
     }
     if gaps.foreign_snapshots > 0 {
-        found.notes.push(format!(
-            "{} snapshots of another market left out",
-            gaps.foreign_snapshots
-        ));
+        found.notes.push(Note::ForeignSnapshots {
+            snapshots: gaps.foreign_snapshots,
+        });
     }
     if gaps.bars_left_out > 0 {
-        found.notes.push(format!(
-            "{} bars left out of the imbalances: trades are missing in them",
-            gaps.bars_left_out
-        ));
+        found.notes.push(Note::BarsLeftOut {
+            bars: gaps.bars_left_out,
+        });
     }
     if gaps.profile_cut {
-        found
-            .notes
-            .push("rows more than 100000 buckets from the largest left out of the profile".to_owned());
+        found.notes.push(Note::ProfileCut);
     }
     found
 }
@@ -73,7 +66,7 @@ pub(crate) fn describe(
 fn book_facts(found: &mut DataHonesty, now: DateTime<Utc>, book: Option<&BucketedBook>, params: &Params) {
     let Some(book) = book else {
         found.book_missing = true;
-        found.notes.push("no snapshot of this market".to_owned());
+        found.notes.push(Note::NoSnapshot);
         return;
     };
     let age = (now - book.received_at).num_milliseconds() as f64 / 1000.0;
@@ -81,27 +74,25 @@ fn book_facts(found: &mut DataHonesty, now: DateTime<Utc>, book: Option<&Buckete
     let limit = STALE_INTERVALS * f64::from(params.depth_interval_seconds.max(1));
     if age > limit {
         found.stale = true;
-        found.notes.push(format!(
-            "the newest snapshot is {age:.0} s old, more than {limit:.0} s"
-        ));
+        found.notes.push(Note::SnapshotOld {
+            age_seconds: age,
+            limit_seconds: limit,
+        });
     } else if age < -limit {
         found.stale = true;
-        found.notes.push(format!(
-            "the newest snapshot is {:.0} s in the future: a clock is wrong",
-            -age
-        ));
+        found.notes.push(Note::SnapshotAhead { seconds: -age });
     }
     let truncated = |levels: usize| levels >= params.depth_limit.max(1);
     found.book_truncated = truncated(book.bids.levels) || truncated(book.asks.levels);
-    for (half, name) in [(&book.bids, "bid"), (&book.asks, "ask")] {
+    for (half, side) in [(&book.bids, BookSide::Bid), (&book.asks, BookSide::Ask)] {
         if half.levels == 0 {
             found.book_one_sided = true;
-            found.notes.push(format!("the {name} side is empty"));
+            found.notes.push(Note::SideEmpty { side });
         } else if half.buckets.len() < 20 {
-            found.notes.push(format!(
-                "the {name} side shows {} buckets only: hardly anything can be concluded from it",
-                half.buckets.len()
-            ));
+            found.notes.push(Note::SideShort {
+                side,
+                buckets: half.buckets.len(),
+            });
         }
     }
 }
@@ -129,47 +120,38 @@ fn minute_facts(found: &mut DataHonesty, now: DateTime<Utc>, window: &Window, pa
         .saturating_sub(found.flow_complete_minutes);
     match newest {
         None => {
-            found
-                .notes
-                .push("no minute of trades inside the window".to_owned());
+            found.notes.push(Note::NoMinute);
         }
         Some(newest) => {
             let age = now.timestamp() - (newest + 1) * 60;
             if age > 180 {
                 found.stale = true;
-                found
-                    .notes
-                    .push(format!("the newest minute of trades ended {age} s ago"));
+                found.notes.push(Note::MinuteOld { age_seconds: age });
             }
         }
     }
     if window.future_minutes() > 0 {
-        found.notes.push(format!(
-            "{} minutes of the future left out: a clock is wrong",
-            window.future_minutes()
-        ));
+        found.notes.push(Note::FutureMinutes {
+            minutes: window.future_minutes(),
+        });
     }
     let holes = found.missing_minutes.saturating_sub(found.unrecorded_minutes);
     let damaged = holes + found.incomplete_minutes;
     if damaged * DAMAGE_DIVISOR > length {
-        found.notes.push(format!(
-            "{damaged} of {length} minutes of the profile window are missing or incomplete"
-        ));
+        found.notes.push(Note::ProfileDamaged { damaged, length });
     } else if damaged > 0 {
-        found.notes.push(format!(
-            "{damaged} minutes of the profile window are missing or incomplete"
-        ));
+        found.notes.push(Note::ProfileHoles { damaged });
     }
     if found.unrecorded_minutes > 0 && found.minutes_used > 0 {
-        found.notes.push(format!(
-            "the record begins {} minutes into the window of {length}",
-            found.unrecorded_minutes
-        ));
+        found.notes.push(Note::RecordShort {
+            unrecorded: found.unrecorded_minutes,
+            length,
+        });
     }
     if found.flow_damaged_minutes * DAMAGE_DIVISOR > found.flow_window_minutes {
-        found.notes.push(format!(
-            "{} of {} minutes of the flow window are missing or incomplete",
-            found.flow_damaged_minutes, params.flow_window_minutes
-        ));
+        found.notes.push(Note::FlowDamaged {
+            damaged: found.flow_damaged_minutes,
+            length: params.flow_window_minutes,
+        });
     }
 }

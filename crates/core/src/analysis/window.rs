@@ -145,6 +145,18 @@ impl Window {
         }
     }
 
+    /// Forgets the minutes outside `first..=last`.
+    pub(crate) fn keep(&mut self, first: i64, last: i64) {
+        let bounds = self.bounds;
+        let was_inside = |number: i64| bounds.is_some_and(|(first, last)| (first..=last).contains(&number));
+        for (number, minute) in &self.minutes {
+            if !(first..=last).contains(number) && was_inside(*number) {
+                apply(&mut self.profile, minute, Flow::subtract);
+            }
+        }
+        self.minutes.retain(|number, _| (first..=last).contains(number));
+    }
+
     /// Moves the window to where it stands at `now` and drops what is before it.
     ///
     /// The window ends with the newest minute when that is at most three minutes old and not in the future,

@@ -99,8 +99,9 @@ pub(crate) fn dense(half: &HalfBook, grid: Grid, params: &Params) -> Vec<PriceZo
 /// Vacuums of a side, strongest first.
 ///
 /// Maximal runs of five or more rolling sums of at most an eighth of the side's median sum, one of them of at
-/// most 7.5 % of it, with all the buckets these sums cover; and any run of five or more empty buckets. Ranges
-/// that touch are one. The median is that of the sums without walls.
+/// most 7.5 % of it, with all the buckets these sums cover, cut back at both ends to the first that holds at
+/// most a tenth of such an eighth; and any run of five or more empty buckets. Ranges that touch are one. The
+/// median is that of the sums without walls.
 ///
 /// Strength: `(1 - r) × n / (n + 10)`, where `n` is the number of buckets and `r` the quantity per ten buckets
 /// over the side's median sum, at most 1.
@@ -116,9 +117,16 @@ pub(crate) fn vacuums(half: &HalfBook, grid: Grid, params: &Params) -> Vec<Price
         let mut inside = sums[run.nearest..=run.farthest].iter();
         inside.any(|sum| is_within(*sum, THINNEST_THOUSANDTHS))
     });
-    for run in &mut all {
-        run.farthest += WINDOW - 1;
-    }
+    let is_thin = |quantity: &Amount| is_within(*quantity * WINDOW as Amount, THIN_THOUSANDTHS);
+    let mut all: Vec<Run> = all
+        .into_iter()
+        .filter_map(|run| {
+            let inside = half.buckets.get(run.nearest..run.farthest + WINDOW)?;
+            let farthest = run.nearest + inside.iter().rposition(is_thin)?;
+            let nearest = run.nearest + inside.iter().position(is_thin)?;
+            (farthest + 1 - nearest >= SHORTEST).then_some(Run { nearest, farthest })
+        })
+        .collect();
     all.extend(runs(half.buckets.len(), SHORTEST, |offset| {
         half.buckets[offset] == 0
     }));

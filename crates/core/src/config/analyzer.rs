@@ -1,5 +1,6 @@
 //! Section `analyzer`: the model and the analysis.
 
+use crate::language::Language;
 use std::time::Duration;
 
 use rust_decimal::{Decimal, dec};
@@ -45,7 +46,7 @@ pub struct DeepseekConfig {
     pub timeout: Duration,
     /// Let the model think before it answers: slower, dearer, and `temperature` has no effect.
     pub thinking: bool,
-    /// Language of the prompt and so of the reasoning.
+    /// Language of the prompt and of every reasoning, the model's and the rules'.
     pub language: Language,
     /// Money the model may cost per UTC day, in US dollars; beyond it the rules advise.
     pub max_cost_per_day_usd: f64,
@@ -77,15 +78,6 @@ pub struct ModelPrices {
     pub output_usd: f64,
     /// Times the price in peak hours, 1 or more.
     pub peak_factor: f64,
-}
-
-/// Language of the conversation with the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// Chinese.
-    Zh,
-    /// English.
-    En,
 }
 
 /// What the analysis looks at.

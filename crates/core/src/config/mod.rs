@@ -25,9 +25,7 @@ mod values;
 
 use std::path::Path;
 
-pub use self::analyzer::{
-    AnalysisConfig, AnalyzerConfig, ArchiveConfig, DeepseekConfig, Language, ModelPrices,
-};
+pub use self::analyzer::{AnalysisConfig, AnalyzerConfig, ArchiveConfig, DeepseekConfig, ModelPrices};
 pub use self::app::AppConfig;
 pub use self::binance::BinanceConfig;
 pub use self::data_collector::{DataCollectorConfig, DepthSnapshotConfig, OrderFlowConfig};
@@ -36,6 +34,7 @@ pub use self::logging::LoggingConfig;
 pub use self::problem::{ConfigErrors, Origin, Problem, Warning};
 pub use self::redis::RedisConfig;
 pub use self::secret::Secret;
+pub use crate::language::Language;
 
 use self::node::Node;
 use self::reader::{Context, Section};

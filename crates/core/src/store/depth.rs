@@ -2,10 +2,13 @@
 
 use std::sync::LazyLock;
 
+use chrono::{DateTime, Utc};
 use redis::Script;
+use serde::Deserialize;
 
 use crate::model::DepthSnapshot;
 use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_depth};
+use crate::time::rfc3339;
 
 /// Adds one book and trims the list in one step, so that no reader ever sees more than the window.
 ///
@@ -43,6 +46,47 @@ return {'stored', tostring(redis.call('LLEN', KEYS[1]))}
 "#,
     )
 });
+
+/// Length of the list and the beginnings of some elements, which say which books they are.
+///
+/// `KEYS`: books. `ARGV`: first index, last index.
+static HEADS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local heads = {}
+for index = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  local book = redis.call('LINDEX', KEYS[1], index)
+  if not book then break end
+  heads[#heads + 1] = string.sub(book, 1, 200)
+end
+return {redis.call('LLEN', KEYS[1]), heads}
+",
+    )
+});
+
+/// Which books the list holds, without the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepthHeads {
+    /// Number of elements of the list.
+    pub length: usize,
+    /// Arrival time and update id of the elements asked for; none for one that is not a book of the layout.
+    pub keys: Vec<Option<(DateTime<Utc>, u64)>>,
+}
+
+/// What a book of the layout begins with.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(with = "rfc3339")]
+    timestamp: DateTime<Utc>,
+    last_update_id: u64,
+}
+
+/// Time and id from the beginning of an element: everything before its levels is an object of its own.
+fn key_of(start: &str) -> Option<(DateTime<Utc>, u64)> {
+    let (head, _) = start.split_once(",\"bids\"")?;
+    let head: Head = serde_json::from_str(&format!("{head}}}")).ok()?;
+    Some((head.timestamp, head.last_update_id))
+}
 
 /// What became of a book that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +138,23 @@ impl Store {
             "older" => Ok(DepthPush::OlderThan { newest: number }),
             _ => Err(StoreError::NotOwner { holder: detail }),
         }
+    }
+
+    /// Says which books stand at up to `count` places, newest first, `skip` elements behind the newest.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn depth_heads(&mut self, skip: usize, count: usize) -> Result<DepthHeads, StoreError> {
+        let mut invocation = HEADS.prepare_invoke();
+        invocation
+            .key(self.keys.depth())
+            .arg(skip)
+            .arg(skip + count.max(1) - 1);
+        let (length, heads): (usize, Vec<String>) = self.script("look at the books", &invocation).await?;
+        Ok(DepthHeads {
+            length,
+            keys: heads.iter().map(|head| key_of(head)).collect(),
+        })
     }
 
     /// Reads up to `count` books (at least one), newest first, starting `skip` elements behind the newest.

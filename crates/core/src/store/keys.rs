@@ -34,6 +34,11 @@ impl Keys {
         self.named("trades_window_set_aside")
     }
 
+    /// LIST of the latest changes of the window, newest first: `<epoch> <sequence> <minute>`.
+    pub fn window_changes(&self) -> String {
+        self.named("trades_window_changes")
+    }
+
     /// STRING that names the collector which owns the keys; expires.
     pub fn lease(&self) -> String {
         self.named("data_collector_lease")

@@ -4,6 +4,7 @@
 //! store, so that a slow answer to one never holds up another. A command that failed with a broken
 //! connection may have been executed: every write here may therefore be repeated without harm.
 
+mod changes;
 mod depth;
 mod error;
 mod keys;
@@ -14,7 +15,8 @@ mod result;
 mod status;
 mod window;
 
-pub use depth::DepthPush;
+pub use changes::{Revision, WindowHead};
+pub use depth::{DepthHeads, DepthPush};
 pub use error::StoreError;
 pub use keys::Keys;
 pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis::Script;
 
 use crate::model::MinuteFootprint;
+use crate::store::changes::CHANGES_LIMIT;
 use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_minute};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -28,11 +29,16 @@ const SET_ASIDE_LIMIT: usize = 2880;
 
 /// Compares the list with the image and changes it in one step.
 ///
-/// `KEYS`: window, lease, mark. `ARGV`: token, expected length, expected newest and oldest time, expected
-/// and new mark, elements to pop from the old end, then triples `L json -`, `R json -`, `S index json`.
+/// Every minute put in is noted in the list of changes in the same step, so that a reader can tell what it has
+/// not seen without reading the window: `<epoch> <sequence> <minute>`, the sequence counting from the epoch,
+/// which is when the list was begun.
+///
+/// `KEYS`: window, lease, mark, changes. `ARGV`: token, expected length, expected newest and oldest time,
+/// expected and new mark, elements to pop from the old end, changes kept, then triples `L json -`, `R json -`,
+/// `S index json`.
 static APPLY: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        r"
+        r#"
 local holder = redis.call('GET', KEYS[2])
 if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
 if (redis.call('GET', KEYS[3]) or '') ~= ARGV[5] then return {'changed', ''} end
@@ -43,24 +49,45 @@ if length > 0 then
   if not string.find(at(0), ARGV[3], 1, true) then return {'changed', ''} end
   if not string.find(at(-1), ARGV[4], 1, true) then return {'changed', ''} end
 end
-for i = 8, #ARGV, 3 do
-  if ARGV[i] == 'S' then redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2]) end
+local epoch, sequence
+local noted = redis.call('LINDEX', KEYS[4], 0)
+if noted then epoch, sequence = string.match(noted, '^(%S+) (%d+) ') end
+if not epoch then
+  redis.call('DEL', KEYS[4])
+  local now = redis.call('TIME')
+  epoch, sequence = now[1] .. '.' .. now[2], '0'
+end
+sequence = tonumber(sequence)
+local function note(json)
+  sequence = sequence + 1
+  local minute = string.match(string.sub(json, 1, 60), '"timestamp":"([^"]*)"')
+  redis.call('LPUSH', KEYS[4], epoch .. ' ' .. string.format('%.0f', sequence) .. ' ' .. minute)
+end
+for i = 9, #ARGV, 3 do
+  if ARGV[i] == 'S' then
+    redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+    note(ARGV[i + 2])
+  end
 end
 local pop = tonumber(ARGV[7])
 if pop > 0 then redis.call('RPOP', KEYS[1], pop) end
-for i = 8, #ARGV, 3 do
+for i = 9, #ARGV, 3 do
   if ARGV[i] == 'L' then redis.call('LPUSH', KEYS[1], ARGV[i + 1]) end
   if ARGV[i] == 'R' then redis.call('RPUSH', KEYS[1], ARGV[i + 1]) end
+  if ARGV[i] ~= 'S' then note(ARGV[i + 1]) end
 end
+redis.call('LTRIM', KEYS[4], 0, tonumber(ARGV[8]) - 1)
 redis.call('SET', KEYS[3], ARGV[6])
 return {'done', ''}
-",
+"#,
     )
 });
 
 /// Moves the newest elements to the list of those set aside, if the mark is the expected one.
 ///
-/// `KEYS`: window, set aside, lease, mark. `ARGV`: token, expected and new mark, how many, most set aside.
+/// The changes begin anew: every reader reads all.
+///
+/// `KEYS`: window, set aside, lease, mark, changes. `ARGV`: token, expected and new mark, how many, most set aside.
 static SET_ASIDE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -74,14 +101,16 @@ for _ = 1, tonumber(ARGV[4]) do
 end
 redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
 redis.call('SET', KEYS[4], ARGV[3])
+redis.call('DEL', KEYS[5])
 return {'done', ''}
 ",
     )
 });
 
 /// Puts a rebuilt list in place of the old one in one step, if the mark is the one it was rebuilt at.
+/// The changes begin anew: every reader reads all.
 ///
-/// `KEYS`: window, rebuilt list, lease, mark. `ARGV`: token, expected and new mark, length of the rebuilt list.
+/// `KEYS`: window, rebuilt list, lease, mark, changes. `ARGV`: token, expected and new mark, length of the rebuilt list.
 static SWAP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -91,6 +120,7 @@ if (redis.call('GET', KEYS[4]) or '') ~= ARGV[2] then return {'changed', ''} end
 if redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return {'changed', ''} end
 if ARGV[4] == '0' then redis.call('DEL', KEYS[1]) else redis.call('RENAME', KEYS[2], KEYS[1]) end
 redis.call('SET', KEYS[4], ARGV[3])
+redis.call('DEL', KEYS[5])
 return {'done', ''}
 ",
     )
@@ -434,6 +464,7 @@ impl Store {
             .key(temporary)
             .key(self.keys.lease())
             .key(self.keys.window_mark())
+            .key(self.keys.window_changes())
             .arg(owner.as_str())
             .arg(mark)
             .arg(new_mark(owner))
@@ -453,6 +484,7 @@ impl Store {
             .key(self.keys.window_set_aside())
             .key(self.keys.lease())
             .key(self.keys.window_mark())
+            .key(self.keys.window_changes())
             .arg(owner.as_str())
             .arg(&self.mark)
             .arg(new_mark(owner))
@@ -481,7 +513,8 @@ impl Store {
         invocation
             .key(self.keys.window())
             .key(self.keys.lease())
-            .key(self.keys.window_mark());
+            .key(self.keys.window_mark())
+            .key(self.keys.window_changes());
         invocation
             .arg(owner.as_str())
             .arg(before.len())
@@ -489,7 +522,7 @@ impl Store {
             .arg(text(before.oldest()))
             .arg(&self.mark)
             .arg(&mark);
-        invocation.arg(leaving);
+        invocation.arg(leaving).arg(CHANGES_LIMIT);
         for change in changes {
             let encode = |footprint| super::encode_minute(symbol, footprint).map_err(StoreError::Encode);
             match change {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 use strategy_core::analysis::{Engine, Input, Params, analyze, rules};
 use strategy_core::json;
+use strategy_core::language::Language;
 use strategy_core::model::advice::{Action, PriceRange};
 use strategy_core::model::report::{BookSide, Level, MarketReport, Number, PriceZone};
 use strategy_core::model::{BucketFlow, DepthLevel, DepthSnapshot, MinuteFootprint};
@@ -262,7 +263,7 @@ proptest! {
         for level in report.support_levels.iter().chain(&report.resistance_levels) {
             prop_assert!((0.0..=1.0).contains(&level.strength));
         }
-        if let Ok(advice) = rules::advise(&report, tick) {
+        if let Ok(advice) = rules::advise(&report, tick).map(|found| found.into_advice(Language::Zh)) {
             prop_assert!(json::to_string(&advice).is_ok());
             prop_assert!((0.0..=1.0).contains(&advice.confidence));
         }

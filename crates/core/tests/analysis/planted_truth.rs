@@ -1,4 +1,5 @@
-//! What was planted is found, on fewer seeds than the table in `docs/analysis.md`.
+//! What was planted is found, on fewer seeds than the table in `docs/analysis.md`: a bound of 0.93 leaves room for
+//! the chance of few seeds.
 
 #[path = "../../examples/planted_truth/planted.rs"]
 mod planted;
@@ -20,11 +21,11 @@ fn check(name: &str, tally: Tally, recall: f64, precision: f64) {
 #[test]
 fn planted_walls_and_zones_are_found_and_hardly_anything_else() {
     let recorded = recorded();
-    for background in [Background::Drawn, Background::Recorded] {
+    for background in [Background::Drawn, Background::Recorded, Background::Varied] {
         let score = planted::books(&recorded, background, 20);
         check("walls", score.walls, 0.95, 0.95);
-        check("density bands", score.dense, 0.9, 0.9);
-        check("vacuums", score.vacuums, 0.95, 0.85);
+        check("density bands", score.dense, 0.95, 0.95);
+        check("vacuums", score.vacuums, 0.95, 0.93);
     }
 }
 

@@ -48,7 +48,7 @@ fn b21_a_one_sided_book_is_reported_as_one() {
             .data_honesty
             .notes
             .iter()
-            .any(|note| note == "the ask side is empty")
+            .any(|note| note.to_string() == "the ask side is empty")
     );
     let tick = Params::default().tick;
     assert_eq!(
@@ -132,7 +132,7 @@ fn b27_stale_and_foreign_data_are_named() {
             .data_honesty
             .notes
             .iter()
-            .any(|note| note == "1 snapshots of another market left out"),
+            .any(|note| note.to_string() == "1 snapshots of another market left out"),
         "{:?}",
         foreign.data_honesty.notes
     );

@@ -4,14 +4,18 @@
 //! it is made of, how near it is and how it did when tested. Recent flow tilts the scales. Nothing here is
 //! learned; every number is named and in `docs/analysis.md`.
 
+mod reasons;
+
 use rust_decimal::Decimal;
 
 pub use crate::analysis::quotes::quotes_for;
+pub use reasons::{Ground, Kind, Reasons};
 
 use crate::analysis::evidence::reach;
 use crate::analysis::quotes::{round_down, round_up};
 use crate::analysis::units::round;
-use crate::model::advice::{AbstainReason, Action, Advice, PriceRange, RiskLevel};
+use crate::language::Language;
+use crate::model::advice::{AbstainReason, Action, Advice, PriceRange, Quote, RiskLevel};
 use crate::model::report::{Confirmation, Evidence, Level, MarketReport, Number, ResonanceZone};
 use crate::num::{BucketWidth, to_f64};
 
@@ -32,6 +36,37 @@ const LONE_WALL: f64 = 0.5;
 /// Minutes of the delta that tilts the scales.
 const DELTA_MINUTES: u32 = 60;
 
+/// What the rules advise, with the reasons as values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// What to do.
+    pub action: Action,
+    /// Where; none when no price stands out.
+    pub price_range: Option<PriceRange>,
+    /// Belief in the advice, 0..1, four decimals.
+    pub confidence: f64,
+    /// How dangerous it is to follow.
+    pub risk_level: RiskLevel,
+    /// Orders worth placing, heaviest first.
+    pub quotes: Vec<Quote>,
+    /// Why.
+    pub reasons: Reasons,
+}
+
+impl Judgement {
+    /// The advice with its reasons in words.
+    pub fn into_advice(self, language: Language) -> Advice {
+        Advice {
+            action: self.action,
+            price_range: self.price_range,
+            confidence: self.confidence,
+            reasoning: self.reasons.words(language),
+            risk_level: self.risk_level,
+            quotes: self.quotes,
+        }
+    }
+}
+
 /// One side of the scales.
 #[derive(Debug, Clone, PartialEq)]
 struct Footing {
@@ -44,8 +79,8 @@ struct Footing {
     belief: f64,
     /// Distance from mid, in percent.
     distance: f64,
-    /// In words.
-    words: String,
+    /// What it is.
+    ground: Ground,
 }
 
 /// What the rules advise.
@@ -54,7 +89,7 @@ struct Footing {
 /// [`AbstainReason::StaleData`] when the newest snapshot or minute is too old;
 /// [`AbstainReason::IncompleteData`] without a two-sided book, with fewer than 15 complete minutes of flow, or
 /// when more than 5 % of the flow window's minutes since the record began are missing or incomplete.
-pub fn advise(report: &MarketReport, tick: BucketWidth) -> Result<Advice, AbstainReason> {
+pub fn advise(report: &MarketReport, tick: BucketWidth) -> Result<Judgement, AbstainReason> {
     let mid = may_advise(report)?;
     let support = footing(report, mid, Where::Below);
     let resistance = footing(report, mid, Where::Above);
@@ -85,11 +120,10 @@ pub fn advise(report: &MarketReport, tick: BucketWidth) -> Result<Advice, Abstai
     let quotes = price_range
         .as_ref()
         .map(|range| quotes_for(report, action, range, tick));
-    Ok(Advice {
+    Ok(Judgement {
         action,
         price_range,
         confidence: round((confidence * (0.5 + 0.5 * completeness)).clamp(0.0, 1.0), 4),
-        reasoning: reasoning(report, action, support.as_ref(), resistance.as_ref(), lean, flow),
         risk_level: risk(
             report,
             action,
@@ -98,6 +132,15 @@ pub fn advise(report: &MarketReport, tick: BucketWidth) -> Result<Advice, Abstai
             completeness,
         ),
         quotes: quotes.unwrap_or_default(),
+        reasons: Reasons {
+            action,
+            support: support.map(|footing| footing.ground),
+            resistance: resistance.map(|footing| footing.ground),
+            flow,
+            last_hour: last_hour(report),
+            lean,
+            unknown: report.data_honesty.notes.clone(),
+        },
     })
 }
 
@@ -167,26 +210,32 @@ fn zone_footing(zone: &ResonanceZone, levels: &[Level], mid: Decimal) -> Footing
         _ => None,
     });
     let belief = confirmed.or(tested).unwrap_or(0.5);
-    let names: Vec<&str> = zone.evidence.iter().map(name).collect();
-    let words = format!(
-        "resonance at {} (score {}, {})",
-        zone.center.get(),
+    let ground = Ground::Resonance {
+        center: zone.center,
+        score: zone.score,
+        kinds: zone.evidence.iter().map(Kind::of).collect(),
+    };
+    weighed(
+        zone.center,
+        (zone.low, zone.high),
         zone.score,
-        names.join(" + ")
-    );
-    weighed(zone.center, (zone.low, zone.high), zone.score, belief, mid, words)
+        belief,
+        mid,
+        ground,
+    )
 }
 
 fn wall_footing(level: &Level, mid: Decimal) -> Footing {
     let Confirmation {
         held, broken, mean, ..
     } = level.confirmation;
-    let words = format!(
-        "wall of {} at {} (strength {}, {held} tests held, {broken} broke)",
-        level.volume_at_level.get(),
-        level.price.get(),
-        level.strength,
-    );
+    let ground = Ground::Wall {
+        price: level.price,
+        volume: level.volume_at_level,
+        strength: level.strength,
+        held,
+        broken,
+    };
     let strength = LONE_WALL * level.strength;
     weighed(
         level.price,
@@ -194,7 +243,7 @@ fn wall_footing(level: &Level, mid: Decimal) -> Footing {
         strength,
         mean,
         mid,
-        words,
+        ground,
     )
 }
 
@@ -204,7 +253,7 @@ fn weighed(
     strength: f64,
     belief: f64,
     mid: Decimal,
-    words: String,
+    ground: Ground,
 ) -> Footing {
     let distance = (to_f64(center.get()) / to_f64(mid) - 1.0).abs() * 100.0;
     Footing {
@@ -214,19 +263,7 @@ fn weighed(
         weight: strength * (0.5 + belief) / (1.0 + distance / HALF_DISTANCE),
         belief,
         distance,
-        words,
-    }
-}
-
-fn name(evidence: &Evidence) -> &'static str {
-    match evidence {
-        Evidence::Wall { .. } => "wall",
-        Evidence::DensityZone { .. } => "density zone",
-        Evidence::PointOfControl { .. } => "point of control",
-        Evidence::HighVolumeNode { .. } => "high-volume node",
-        Evidence::ValueAreaEdge { .. } => "value-area edge",
-        Evidence::ConfirmedTests { .. } => "tests held",
-        Evidence::StackedImbalance { .. } => "stacked imbalance",
+        ground,
     }
 }
 
@@ -322,36 +359,4 @@ fn risk(
         1 => RiskLevel::Medium,
         _ => RiskLevel::High,
     }
-}
-
-fn reasoning(
-    report: &MarketReport,
-    action: Action,
-    support: Option<&Footing>,
-    resistance: Option<&Footing>,
-    lean: f64,
-    flow: f64,
-) -> String {
-    let words =
-        |footing: Option<&Footing>| footing.map_or_else(|| "nothing".to_owned(), |found| found.words.clone());
-    let verdict = match action {
-        Action::Buy => "support outweighs resistance",
-        Action::Sell => "resistance outweighs support",
-        Action::Hold => "neither side outweighs the other",
-    };
-    let hour = last_hour(report).map_or_else(
-        || "no trades in the last hour".to_owned(),
-        |(delta, volume)| format!("delta of the last hour {delta:.4} of {volume:.4}"),
-    );
-    let mut text = format!(
-        "Below: {}. Above: {}. Flow {flow:.2} ({hour}); lean {lean:.2}: {verdict}.",
-        words(support),
-        words(resistance),
-    );
-    if !report.data_honesty.notes.is_empty() {
-        text.push_str(" Not known: ");
-        text.push_str(&report.data_honesty.notes.join("; "));
-        text.push('.');
-    }
-    text
 }
