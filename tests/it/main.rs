@@ -10,5 +10,6 @@ mod config;
 mod documents;
 mod late_command;
 mod logs;
+mod oddities;
 mod signals;
 mod whole;
