@@ -81,6 +81,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
 enum Interruption {
     /// It may be tried again.
     Store(StoreError),
+    /// Neither storage nor the window takes more; what is waiting waits on, within its bound.
+    NoRoom,
     /// The program cannot go on.
     Fatal(CollectorError),
 }
@@ -123,6 +125,8 @@ impl PersistTask {
                     self.next_look()
                 }
                 Err(Interruption::Fatal(error)) => return Err(error),
+                // The status and the log say already that storage cannot be written.
+                Err(Interruption::NoRoom) => backoff.next_delay(rand::random()),
                 Err(Interruption::Store(StoreError::WindowChanged)) => {
                     tracing::warn!("the window in redis is not what was written last: loading it again");
                     self.image = None;
@@ -170,7 +174,7 @@ impl PersistTask {
         if outcome.is_err() {
             self.shared.outbox.put_back(waiting);
         }
-        Ok(outcome?)
+        outcome
     }
 
     /// Takes minutes out of the window that lie in the exchange's future: some other market left them, and
@@ -189,6 +193,17 @@ impl PersistTask {
         }
         self.compared = true;
         Ok(())
+    }
+
+    /// A window that is not what it was is loaded again; there is no time for more than one repetition.
+    async fn flush_twice(&mut self) -> Result<(), Interruption> {
+        match self.flush().await {
+            Err(Interruption::Store(StoreError::WindowChanged)) => {
+                self.image = None;
+                self.flush().await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Reads the window. Minutes that were stored and are not there any more are put into the outbox.
@@ -251,7 +266,7 @@ impl PersistTask {
         }
     }
 
-    async fn store_waiting(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+    async fn store_waiting(&mut self, waiting: &Waiting) -> Result<(), Interruption> {
         let image = self.image.clone().unwrap_or_default();
         let size = self.shared.settings.window_minutes;
         let mut batch = waiting.minutes.clone();
@@ -280,8 +295,7 @@ impl PersistTask {
             plan = image.plan(batch, size * OVERFULL);
             self.mark_incomplete(&mut plan, &spoiled).await?;
             if plan.leaving > 0 {
-                // Neither storage nor the window takes more: what is waiting waits on, within its bound.
-                return Err(StoreError::WindowChanged);
+                return Err(Interruption::NoRoom);
             }
         }
         if !plan.is_empty() {
@@ -459,14 +473,14 @@ impl PersistTask {
         // What is being stored when the limit comes is not in the outbox: it is kept here for the files.
         let pending = shared.outbox.take();
         shared.outbox.put_back(pending.clone());
-        let outcome = timeout(LAST_FLUSH_LIMIT, self.flush()).await;
-        match outcome {
+        match timeout(LAST_FLUSH_LIMIT, self.flush_twice()).await {
             Ok(Ok(())) => {
                 self.forget_unsaved().await;
                 return Ok(());
             }
             Ok(Err(Interruption::Fatal(error))) => return Err(error),
             Ok(Err(Interruption::Store(error))) => self.shared.redis_failed(&error),
+            Ok(Err(Interruption::NoRoom)) => {}
             Err(_) => tracing::warn!("redis does not take the last minutes in time"),
         }
         let minutes: Vec<MinuteFootprint> = pending.minutes.into_values().collect();
