@@ -4,6 +4,8 @@
 //! moves bytes: it passes every row on, puts the recorder's questions to REST, and carries its effects out.
 //! A minute that cannot be finished in time is published as incomplete and again when it is whole.
 
+mod values;
+
 use std::time::Duration;
 
 use strategy_core::model::{AggTrade, MinuteFootprint};
@@ -14,6 +16,8 @@ use crate::binance::parse::TradeRow;
 use crate::chain::{IdChain, JUMP_LIMIT, Link, Offer};
 use crate::clock::{ExchangeClock, Uptime};
 use crate::minutes::{MinuteLedger, Placed};
+
+pub(crate) use self::values::{Anchor, Effect, Question, Reach, RecorderCounts};
 
 /// How long after the end of a quiet minute the exchange is asked whether there is a newer trade. REST may
 /// be 3 s behind the stream; asked earlier, it might not know of a trade that the stream has lost.
@@ -54,56 +58,6 @@ const RESET_AFTER_MS: i64 = 60_000;
 /// Most minutes published as incomplete at one step.
 const OVERDUE_AT_ONCE: usize = 240;
 
-/// Something to be done for the window.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Store this minute, in place of what is known of it.
-    Publish(MinuteFootprint),
-    /// A trade was found that belongs to this minute, which is not kept here any more: it must be asked
-    /// for again as a whole.
-    Invalidate(Minute),
-}
-
-/// Something REST is to be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// The trades from this id on.
-    Page {
-        /// First id.
-        from: u64,
-    },
-    /// The exchange's time and, after that, its newest trade.
-    Newest,
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct RecorderCounts {
-    pub(crate) trades: u64,
-    pub(crate) dead_rows: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) gaps: u64,
-    pub(crate) repaired_trades: u64,
-    pub(crate) hole_ids: u64,
-    pub(crate) rejected_rows: u64,
-    pub(crate) amended_minutes: u64,
-    pub(crate) invalidated_minutes: u64,
-    pub(crate) minutes_complete: u64,
-    pub(crate) minutes_incomplete: u64,
-}
-
-/// How far the recording is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// First minute it still has in hand, or that is not over yet; older ones are the business of the
-    /// backfill.
-    pub(crate) history_until: Minute,
-    /// The highest id that is known to exist and the latest trade time; `None` before the first trade.
-    pub(crate) head: Option<(u64, ExchangeMs)>,
-    /// Minute of the exchange now; `None` until it has been heard.
-    pub(crate) now: Option<Minute>,
-}
-
 /// See the module documentation.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
@@ -133,21 +87,6 @@ pub(crate) struct Recorder {
     head: Option<(u64, ExchangeMs)>,
     known_last: Option<u64>,
     links: Vec<Link>,
-}
-
-/// Where a recorder begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Anchor {
-    /// The exchange's time.
-    pub(crate) time: ExchangeMs,
-    /// First minute all of whose trades have this id or a higher one.
-    pub(crate) first: Minute,
-    /// First id; `None` in a market that has not traded yet.
-    pub(crate) next_id: Option<u64>,
-    /// The newest trade and its time.
-    pub(crate) newest: Option<(u64, ExchangeMs)>,
-    /// Trades up to this id whose minute lies before `first` are in the window already.
-    pub(crate) known_last: Option<u64>,
 }
 
 impl Recorder {

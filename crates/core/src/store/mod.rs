@@ -7,6 +7,7 @@
 mod changes;
 mod depth;
 mod error;
+mod image;
 mod keys;
 mod lease;
 mod link;
@@ -18,6 +19,7 @@ mod window;
 pub use changes::{Revision, WindowHead};
 pub use depth::{DepthHeads, DepthPush};
 pub use error::StoreError;
+pub use image::{MinuteState, WindowChange, WindowImage, WindowPlan};
 pub use keys::Keys;
 pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};
 pub use link::{Store, StoreOptions};
@@ -25,4 +27,4 @@ pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
 pub use status::{AnalyzerStatus, Backfill, CollectorStatus, StatusVerdict};
-pub use window::{MinuteState, WindowChange, WindowContent, WindowImage, WindowPlan};
+pub use window::WindowContent;

@@ -8,3 +8,4 @@ pub(crate) mod market;
 pub(crate) mod persist;
 pub(crate) mod status;
 pub(crate) mod trades;
+pub(crate) mod unsaved;

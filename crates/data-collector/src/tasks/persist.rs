@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strategy_core::archive::{Archive, ArchiveError, Filed};
+use strategy_core::archive::Archive;
 use strategy_core::backoff::Backoff;
 use strategy_core::lifecycle;
 use strategy_core::model::MinuteFootprint;
@@ -22,9 +22,7 @@ use crate::health::Part;
 use crate::outbox::Waiting;
 use crate::recent::Recent;
 use crate::shared::Shared;
-
-/// Directory below `storage/` for minutes that could not be stored before the program stopped.
-const UNSAVED: &str = "unsaved";
+use crate::tasks::unsaved::{Unsaved, file_all};
 
 /// Minutes read from the old end of the window at a time.
 const LEAVING_SLICE: usize = 60;
@@ -55,23 +53,22 @@ const OVERFULL: usize = 4;
 pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let _saved = shared.saved.clone().drop_guard();
     let settings = &shared.settings;
+    let archive = Archive::new(&settings.storage_dir, settings.symbol.clone());
     let mut task = PersistTask {
         store: Store::new(&settings.store).map_err(CollectorError::Store)?,
-        archive: Archive::new(&settings.storage_dir, settings.symbol.clone()),
-        unsaved: Archive::new(&settings.storage_dir.join(UNSAVED), settings.symbol.clone()),
+        unsaved: Unsaved::new(archive.clone(), &settings.storage_dir, settings.symbol.clone()),
+        archive,
         image: None,
         recent: Recent::default(),
         connections: 0,
         storage_due: Duration::ZERO,
-        unsaved_minutes: Vec::new(),
         compared: false,
-        recalled: Vec::new(),
         shared: Arc::clone(&shared),
     };
     if !shared.owned().await {
         return Ok(());
     }
-    task.recall_unsaved().await?;
+    task.unsaved.recall(&shared).await?;
     task.work().await?;
     task.last_flush().await
 }
@@ -97,19 +94,15 @@ struct PersistTask {
     shared: Arc<Shared>,
     store: Store,
     archive: Archive,
-    unsaved: Archive,
+    unsaved: Unsaved,
     image: Option<WindowImage>,
     recent: Recent,
     /// Connections of the store when the image was last loaded.
     connections: u64,
     /// When storage is tried again after a failure; zero while it works.
     storage_due: Duration,
-    /// Minutes of `storage/unsaved/` that were read: once stored, their files go.
-    unsaved_minutes: Vec<Minute>,
     /// The window was compared with the exchange's clock.
     compared: bool,
-    /// Minutes that an earlier run could not store, until the window is known.
-    recalled: Vec<MinuteFootprint>,
 }
 
 impl PersistTask {
@@ -121,7 +114,7 @@ impl PersistTask {
             let wait = match self.flush().await {
                 Ok(()) => {
                     backoff.reset();
-                    self.forget_unsaved().await;
+                    self.unsaved.forget(self.image.as_ref()).await;
                     self.next_look()
                 }
                 Err(Interruption::Fatal(error)) => return Err(error),
@@ -242,7 +235,7 @@ impl PersistTask {
             tracing::warn!(%minute, "redis has forgotten that a minute is not complete");
             self.shared.outbox.invalidate(minute);
         }
-        for footprint in std::mem::take(&mut self.recalled) {
+        for footprint in self.unsaved.take_recalled() {
             // A whole minute in the window was stored later, perhaps with a trade that came later.
             if image.state(footprint.minute).is_none_or(|state| !state.complete) {
                 let _let_go = self.shared.outbox.put(footprint);
@@ -391,76 +384,6 @@ impl PersistTask {
         }
     }
 
-    /// Reads the minutes that an earlier run could not store; their files go once they are stored.
-    async fn recall_unsaved(&mut self) -> Result<(), CollectorError> {
-        let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
-        let recall = move || -> Result<(Vec<Minute>, Vec<MinuteFootprint>), ArchiveError> {
-            archive.prepare()?;
-            let minutes = unsaved.minutes()?;
-            let mut recalled = Vec::new();
-            for minute in &minutes {
-                let filed = matches!(archive.read(*minute), Ok(Some(filed)) if filed.complete);
-                recalled.extend(unsaved.read(*minute)?.filter(|_| !filed));
-            }
-            Ok((minutes, recalled))
-        };
-        match tokio::task::spawn_blocking(recall)
-            .await
-            .map_err(CollectorError::FileWork)?
-        {
-            Ok((minutes, _)) if minutes.is_empty() => {}
-            Ok((minutes, recalled)) => {
-                tracing::info!(
-                    minutes = minutes.len(),
-                    "minutes left unsaved by the last run are stored now"
-                );
-                self.unsaved_minutes = minutes;
-                self.recalled = recalled;
-            }
-            Err(error) => {
-                let chain = strategy_core::telemetry::error_chain(&error);
-                self.shared
-                    .health
-                    .degrade(Part::Storage, format!("storage: {chain}"));
-                tracing::error!(
-                    error = chain,
-                    "storage cannot be used: minutes stay in redis until it can"
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the files that [`recall_unsaved`](Self::recall_unsaved) has read once what they hold is in
-    /// the window or among the files of the minutes that left it.
-    async fn forget_unsaved(&mut self) {
-        if self.unsaved_minutes.is_empty() || !self.recalled.is_empty() {
-            return;
-        }
-        let (archive, unsaved) = (self.archive.clone(), self.unsaved.clone());
-        let image = self.image.clone().unwrap_or_default();
-        let minutes = std::mem::take(&mut self.unsaved_minutes);
-        let forget = move || -> Result<(), ArchiveError> {
-            for minute in minutes {
-                if image.state(minute).is_none()
-                    && archive.read(minute)?.is_none()
-                    && let Some(footprint) = unsaved.read(minute)?
-                {
-                    archive.file(&footprint)?;
-                }
-                unsaved.remove(minute)?;
-            }
-            Ok(())
-        };
-        match tokio::task::spawn_blocking(forget).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain");
-            }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "unsaved minutes remain"),
-        }
-    }
-
     /// Stores what is waiting when the program stops, in Redis or else in files.
     async fn last_flush(&mut self) -> Result<(), CollectorError> {
         let shared = Arc::clone(&self.shared);
@@ -475,7 +398,7 @@ impl PersistTask {
         shared.outbox.put_back(pending.clone());
         match timeout(LAST_FLUSH_LIMIT, self.flush_twice()).await {
             Ok(Ok(())) => {
-                self.forget_unsaved().await;
+                self.unsaved.forget(self.image.as_ref()).await;
                 return Ok(());
             }
             Ok(Err(Interruption::Fatal(error))) => return Err(error),
@@ -483,33 +406,6 @@ impl PersistTask {
             Ok(Err(Interruption::NoRoom)) => {}
             Err(_) => tracing::warn!("redis does not take the last minutes in time"),
         }
-        let minutes: Vec<MinuteFootprint> = pending.minutes.into_values().collect();
-        if minutes.is_empty() {
-            return Ok(());
-        }
-        let count = minutes.len();
-        file_all(self.unsaved.clone(), minutes).await?;
-        tracing::warn!(
-            minutes = count,
-            "minutes written to storage/unsaved, they are stored at the next start"
-        );
-        Ok(())
+        self.unsaved.keep(pending.minutes.into_values().collect()).await
     }
-}
-
-/// Files minutes off the async threads.
-async fn file_all(archive: Archive, minutes: Vec<MinuteFootprint>) -> Result<(), CollectorError> {
-    let work = move || {
-        for minute in &minutes {
-            if archive.file(minute)? == Filed::KeptAside {
-                let path = archive.path_of(minute.minute);
-                tracing::warn!(path = %path.display(), "a differing file of this minute was kept aside");
-            }
-        }
-        Ok::<(), ArchiveError>(())
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(CollectorError::FileWork)??;
-    Ok(())
 }
