@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `lint`.
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `lint`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
 //! command that does it is printed; nothing is skipped because of it.
@@ -37,6 +37,12 @@ enum Task {
         /// Passed on to `cargo test`, for instance a name
         arguments: Vec<String>,
     },
+    /// Analyse recorded files and say why every level is there: `analyzer explain`
+    Explain {
+        /// Passed on, for instance `--snapshot FILE --minutes DIR`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
 }
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::demo(&arguments),
         Task::Run(arguments) => demo::run(&arguments),
         Task::Test { arguments } => checks::test(&arguments),
+        Task::Explain { arguments } => explain(&arguments),
         Task::Lint => checks::lint(),
     };
     match outcome {
@@ -55,4 +62,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs `analyzer explain` in the directory of the caller.
+fn explain(arguments: &[String]) -> anyhow::Result<()> {
+    build::run(&mut build::cargo(&[
+        "build", "--quiet", "--bin", "analyzer", "--locked",
+    ]))?;
+    let mut command = std::process::Command::new(build::program("analyzer", false));
+    build::run(command.arg("explain").args(arguments))
 }
