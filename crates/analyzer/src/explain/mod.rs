@@ -1,7 +1,8 @@
 //! `analyzer explain`: what the analysis makes of files, told to a person.
 //!
-//! [`read`](self::read) turns files into market data, [`table`](self::table) turns a report into text; in between stands the same
-//! analysis that runs in a cycle. Nothing here talks to Redis, and nothing depends on the clock.
+//! `read` turns files into market data, `table` turns a report into text; in between stands the same analysis
+//! that runs in a cycle. Nothing here talks to Redis. The clock is not read; only a depth answer without minutes
+//! and without `--at` is dated by its file.
 
 mod evidence;
 mod read;
