@@ -14,6 +14,7 @@ pub mod adviser;
 pub mod archive;
 pub mod cycle;
 mod error;
+pub mod explain;
 pub mod feed;
 pub mod journal;
 pub mod llm;

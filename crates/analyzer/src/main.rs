@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use analyzer::explain::{self, Question};
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand};
+use strategy_core::config::Config;
 use strategy_core::program;
+use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::error_chain;
 
 /// Analyses the recorded market once a minute, asks the model, and appends a recommendation to the log.
 ///
@@ -37,6 +42,29 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Analyse recorded files and say why every level is there; needs neither Redis nor the exchange
+    Explain(Files),
+}
+
+/// The settings are those of the configuration file where it exists, otherwise the defaults.
+#[derive(Debug, Args)]
+struct Files {
+    /// A depth answer of the exchange or a stored book, .json or .json.gz
+    #[arg(long, value_name = "FILE", required_unless_present = "minutes")]
+    snapshot: Option<PathBuf>,
+    /// A directory of trades_*.json files
+    #[arg(long, value_name = "DIR")]
+    minutes: Option<PathBuf>,
+    /// The market, where the files do not name it
+    #[arg(long, value_parser = symbol)]
+    symbol: Option<Symbol>,
+    /// When a depth answer arrived (RFC 3339); otherwise the end of the newest minute or the file's own time
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+}
+
+fn symbol(text: &str) -> Result<Symbol, String> {
+    Symbol::new(text).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -47,6 +75,18 @@ fn main() -> ExitCode {
                 program::report_status(program::Daemon::Analyzer, &config, json).await
             })
         }
+        Some(Command::Explain(files)) if arguments.config.exists() => {
+            program::query("analyzer", &arguments.config, |config| async move {
+                answer(&files, &config)
+            })
+        }
+        Some(Command::Explain(files)) => match explain::default_settings() {
+            Ok(config) => answer(&files, &config),
+            Err(errors) => {
+                program::print_error(&errors.to_string());
+                ExitCode::from(program::EXIT_CONFIG)
+            }
+        },
         None if arguments.check_config => program::check_config(&arguments.config),
         None => program::run("analyzer", &arguments.config, |config, lifecycle| {
             let replay = arguments.replay_model.as_deref();
@@ -56,5 +96,22 @@ fn main() -> ExitCode {
                 analyzer::run(&config, replay, lifecycle)
             }
         }),
+    }
+}
+
+/// Prints the explanation, or what is wrong with which file.
+fn answer(files: &Files, config: &Config) -> ExitCode {
+    let question = Question {
+        snapshot: files.snapshot.as_deref(),
+        minutes: files.minutes.as_deref(),
+        symbol: files.symbol.as_ref(),
+        at: files.at,
+    };
+    match explain::explain(&question, config) {
+        Ok(text) => program::print(&text),
+        Err(error) => {
+            program::print_error(&format!("error: {}", error_chain(&error)));
+            ExitCode::FAILURE
+        }
     }
 }

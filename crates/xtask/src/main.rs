@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `chaos`, `soak`, `lint`.
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `lint`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
 //! command that does it is printed; nothing is skipped because of it.
@@ -49,6 +49,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Analyse recorded files and say why every level is there: `analyzer explain`
+    Explain {
+        /// Passed on, for instance `--snapshot FILE --minutes DIR`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
 }
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Task::Chaos { arguments } => checks::tests_program("chaos", false, &arguments),
         // Its memory is that of the programs as they are installed.
         Task::Soak { arguments } => checks::tests_program("soak", true, &arguments),
+        Task::Explain { arguments } => explain(&arguments),
         Task::Lint => checks::lint(),
     };
     match outcome {
@@ -70,4 +77,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs `analyzer explain` in the directory of the caller.
+fn explain(arguments: &[String]) -> anyhow::Result<()> {
+    build::run(&mut build::cargo(&[
+        "build", "--quiet", "--bin", "analyzer", "--locked",
+    ]))?;
+    let mut command = std::process::Command::new(build::program("analyzer", false));
+    build::run(command.arg("explain").args(arguments))
 }

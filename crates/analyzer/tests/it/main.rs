@@ -6,7 +6,10 @@
 
 mod adviser;
 mod cycle;
+mod explain;
 mod feed;
+#[path = "../../../core/tests/analysis/fixtures.rs"]
+mod fixtures;
 mod market;
 mod model_cases;
 mod program;

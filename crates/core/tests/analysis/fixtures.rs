@@ -7,8 +7,8 @@ use std::io::Read as _;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use flate2::read::GzDecoder;
 use rust_decimal::Decimal;
-use strategy_core::model::{BucketFlow, DepthLevel, DepthSnapshot, MinuteFootprint};
-use strategy_core::num::{Price, PriceBucket, Quantity, parse_decimal};
+use strategy_core::model::{AggTrade, Aggressor, BucketFlow, DepthLevel, DepthSnapshot, MinuteFootprint};
+use strategy_core::num::{BucketWidth, Price, PriceBucket, Quantity, parse_decimal};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
 
@@ -70,6 +70,50 @@ pub(crate) fn recorded_minutes() -> Vec<MinuteFootprint> {
             minute
         })
         .collect()
+}
+
+/// The recorded minutes moved in time and price, so that they end at the recorded book: they are of another market
+/// and day.
+pub(crate) fn moved_minutes() -> Vec<MinuteFootprint> {
+    let end = Minute::of(book_time()).unwrap();
+    (0_i64..)
+        .zip(recorded_minutes())
+        .map(|(number, minute)| {
+            let mut moved = minute.clone();
+            moved.minute = end.offset(number - 60);
+            let lower = |bucket: PriceBucket| PriceBucket::new(bucket.low() - Decimal::from(27_860)).unwrap();
+            moved.levels = minute
+                .levels
+                .into_iter()
+                .map(|(bucket, flow)| (lower(bucket), flow))
+                .collect();
+            moved
+        })
+        .collect()
+}
+
+/// The captured BTCUSDT trades as minutes; the capture begins and ends within one, so none is complete.
+pub(crate) fn captured_minutes() -> Vec<MinuteFootprint> {
+    let mut minutes: BTreeMap<Minute, MinuteFootprint> = BTreeMap::new();
+    for line in read("btcusdt_aggtrade_20210404.jsonl.gz").lines() {
+        let (_, frame) = line.split_once(": ").unwrap();
+        let frame: serde_json::Value = serde_json::from_str(frame).unwrap();
+        let trade = &frame["data"];
+        let text = |name: &str| trade[name].as_str().unwrap();
+        let traded_at = trade["T"].as_i64().unwrap();
+        let minute = Minute::containing(traded_at).unwrap();
+        let trade = AggTrade {
+            id: trade["a"].as_u64().unwrap(),
+            price: Price::parse(text("p")).unwrap(),
+            quantity: Quantity::parse(text("q")).unwrap(),
+            traded_at,
+            aggressor: Aggressor::from_buyer_is_maker(trade["m"].as_bool().unwrap()),
+        };
+        let footprint = minutes.entry(minute);
+        let footprint = footprint.or_insert_with(|| MinuteFootprint::empty(minute, false));
+        footprint.add(&trade, BucketWidth::ONE).unwrap();
+    }
+    minutes.into_values().collect()
 }
 
 fn levels(rows: &serde_json::Value) -> BTreeMap<PriceBucket, BucketFlow> {

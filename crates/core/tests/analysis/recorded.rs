@@ -3,10 +3,11 @@
 use chrono::Duration;
 use strategy_core::analysis::{Engine, Input, Params, analyze};
 use strategy_core::json;
+use strategy_core::model::MinuteFootprint;
 use strategy_core::model::report::MarketReport;
 use strategy_core::num::Price;
 
-use crate::fixtures::{book_time, recorded_book, recorded_minutes, symbol};
+use crate::fixtures::{book_time, captured_minutes, moved_minutes, recorded_book, recorded_minutes, symbol};
 
 fn book_report() -> MarketReport {
     let input = Input {
@@ -55,33 +56,56 @@ fn recorded_minutes_run_through_without_a_book() {
 }
 
 /// The whole result for recorded data, byte for byte. After a change that is meant, look at the difference and
-/// copy the file named in the failure over `golden.json`.
+/// copy the file named in the failure over the golden one.
 #[test]
 fn the_report_is_the_golden_one() {
     let mut engine = Engine::new(symbol("BTCUSDT"), Params::default());
     engine.push_snapshot(&recorded_book());
-    let shift = strategy_core::time::Minute::of(book_time()).unwrap();
-    // The minutes are of another market and day: 60 of them, moved in time and price to end at the book.
-    for (number, minute) in recorded_minutes().into_iter().enumerate() {
-        let mut moved = minute.clone();
-        moved.minute = shift.offset(i64::try_from(number).unwrap() - 60);
-        moved.levels = minute
-            .levels
-            .into_iter()
-            .map(|(bucket, flow)| {
-                let low = bucket.low() - rust_decimal::Decimal::from(27_860);
-                (strategy_core::num::PriceBucket::new(low).unwrap(), flow)
-            })
-            .collect();
-        engine.put_minute(&moved);
+    for minute in moved_minutes() {
+        engine.put_minute(&minute);
     }
     let report = engine.report(book_time() + Duration::seconds(5));
-    let text = json::to_string_pretty(&report).unwrap() + "\n";
-    let path = format!("{}/tests/analysis/golden.json", env!("CARGO_MANIFEST_DIR"));
+    check_golden("golden.json", &report);
+}
+
+fn check_golden(name: &str, report: &MarketReport) {
+    let text = json::to_string_pretty(report).unwrap() + "\n";
+    let path = format!("{}/tests/analysis/{name}", env!("CARGO_MANIFEST_DIR"));
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     if text != golden {
-        let found = format!("{}/golden.json", env!("CARGO_TARGET_TMPDIR"));
+        let found = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(&found, &text).unwrap();
         panic!("the report differs from {path}; what was found is in {found}");
     }
+}
+
+fn report_of_trades(name: &str, minutes: &[MinuteFootprint]) -> MarketReport {
+    let input = Input {
+        symbol: &symbol(name),
+        now: minutes.last().unwrap().minute.next().start() + Duration::seconds(5),
+        depth: &[],
+        minutes,
+    };
+    analyze(&input, &Params::default())
+}
+
+#[test]
+fn the_report_of_the_recorded_minutes_is_the_golden_one() {
+    check_golden(
+        "golden_minutes.json",
+        &report_of_trades("BTCFDUSD", &recorded_minutes()),
+    );
+}
+
+#[test]
+fn the_report_of_the_captured_trades_is_the_golden_one() {
+    let report = report_of_trades("BTCUSDT", &captured_minutes());
+    assert_eq!(
+        (
+            report.data_honesty.minutes_used,
+            report.data_honesty.incomplete_minutes
+        ),
+        (2, 2)
+    );
+    check_golden("golden_capture.json", &report);
 }

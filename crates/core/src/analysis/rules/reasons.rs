@@ -124,17 +124,17 @@ impl Reasons {
             || "no trades in the last hour".to_owned(),
             |(delta, volume)| format!("delta of the last hour {delta:.4} of {volume:.4}"),
         );
-        let mut text = format!(
+        let text = format!(
             "Below: {}. Above: {}. Flow {:.2} ({hour}); lean {:.2}: {verdict}.",
             side(&self.support),
             side(&self.resistance),
             self.flow,
             self.lean,
         );
-        if !self.unknown.is_empty() {
-            text.extend([" Not known: ", &self.notes(Language::En, "; "), "."]);
+        if self.unknown.is_empty() {
+            return text;
         }
-        text
+        text + &format!(" Not known: {}.", self.notes(Language::En, "; "))
     }
 
     fn chinese(&self) -> String {
@@ -148,17 +148,17 @@ impl Reasons {
             || "最近一小时无成交".to_owned(),
             |(delta, volume)| format!("最近一小时 Delta {delta:.4}，成交量 {volume:.4}"),
         );
-        let mut text = format!(
+        let text = format!(
             "下方：{}。上方：{}。资金流 {:.2}（{hour}）；倾向 {:.2}：{verdict}。",
             side(&self.support),
             side(&self.resistance),
             self.flow,
             self.lean,
         );
-        if !self.unknown.is_empty() {
-            text.extend(["未知：", &self.notes(Language::Zh, "；"), "。"]);
+        if self.unknown.is_empty() {
+            return text;
         }
-        text
+        text + &format!("未知：{}。", self.notes(Language::Zh, "；"))
     }
 
     fn notes(&self, language: Language, separator: &str) -> String {
