@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use strategy_core::program;
 
 /// Analyses the recorded market once a minute, asks the model, and appends a recommendation to the log.
@@ -41,6 +42,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let of_a_run = arguments.check_config || arguments.once || arguments.replay_model.is_some();
+    if arguments.command.is_some() && of_a_run {
+        let words = "--check-config, --once and --replay-model cannot be used with a command";
+        let error = Arguments::command().error(ErrorKind::ArgumentConflict, words);
+        program::print_error(error.to_string().trim_end());
+        return ExitCode::from(program::EXIT_ARGUMENTS);
+    }
     match arguments.command {
         Some(Command::Status { json }) => {
             program::query("analyzer", &arguments.config, |config| async move {

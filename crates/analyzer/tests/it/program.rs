@@ -81,10 +81,17 @@ async fn the_usual_arguments_and_exit_codes() {
     assert!(text(&version.stdout).starts_with("analyzer "));
     let help = run(directory.path(), &["--help"]).await;
     assert!(text(&help.stdout).contains("--once"));
-    assert_eq!(
-        run(directory.path(), &["--nonsense"]).await.status.code(),
-        Some(2)
-    );
+    for contradiction in [
+        &["--nonsense"][..],
+        &["--once", "--check-config"],
+        &["--once", "status"],
+        &["--check-config", "status"],
+        &["--replay-model", "x", "status", "--json"],
+    ] {
+        let refused = run(directory.path(), contradiction).await;
+        assert_eq!(refused.status.code(), Some(2), "{contradiction:?}");
+        assert!(text(&refused.stderr).contains("Usage:") && refused.stdout.is_empty());
+    }
 }
 
 #[tokio::test]
