@@ -122,7 +122,9 @@ impl Cycle {
             "analysed"
         );
         self.keep(&report).await;
-        let recommendation = self.adviser.advise(&report, now, rand::random::<f64>).await;
+        let tick = self.feed.tick();
+        let adviser = &mut self.adviser;
+        let recommendation = adviser.advise(&report, tick, now, rand::random::<f64>).await;
         self.board.trouble("model", self.adviser.trouble());
         self.keep_conversation();
         let stale = recommendation.abstain_reason == Some(AbstainReason::StaleData);

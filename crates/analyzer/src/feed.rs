@@ -10,9 +10,12 @@ use chrono::{DateTime, Utc};
 use strategy_core::analysis::{Engine, Params};
 use strategy_core::model::DepthSnapshot;
 use strategy_core::model::report::MarketReport;
+use strategy_core::num::BucketWidth;
 use strategy_core::store::{RecordError, Store, StoreError};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
+
+use crate::tick::tick_of;
 
 /// Minutes read from Redis at a time.
 const SLICE: usize = 60;
@@ -40,6 +43,8 @@ pub struct Feed {
     params: Params,
     /// None while it is at work on another thread, or when that thread panicked.
     engine: Option<Engine>,
+    /// Arrival, update id and price step of the newest snapshot of this market.
+    tick: Option<(DateTime<Utc>, u64, BucketWidth)>,
     minutes: BTreeSet<Minute>,
     /// The last reading of snapshots came to its end, so that one known snapshot means all older ones are.
     books_joined: bool,
@@ -54,6 +59,7 @@ impl Feed {
             engine: Some(Engine::new(symbol.clone(), params.clone())),
             symbol,
             params,
+            tick: None,
             minutes: BTreeSet::new(),
             books_joined: false,
             next_reread: 0,
@@ -64,7 +70,8 @@ impl Feed {
     /// Reads what is new. Answers what could not be used of what was read this time.
     ///
     /// # Errors
-    /// [`StoreError`] when Redis does not answer; what was read until then is kept.
+    /// [`StoreError`] when Redis does not answer, refuses, or has a key of another type; what was read until
+    /// then is kept.
     ///
     /// # Cancel safety
     /// May be dropped and called again.
@@ -76,6 +83,11 @@ impl Feed {
         self.refresh_depth(store).await?;
         self.refresh_minutes(store).await?;
         Ok(self.rejected)
+    }
+
+    /// The price step of the newest snapshot; the usual one without a snapshot.
+    pub fn tick(&self) -> BucketWidth {
+        self.tick.map_or_else(|| tick_of(None), |(_, _, tick)| tick)
     }
 
     /// Analyses what was fed, on a thread for work that takes long.
@@ -98,6 +110,7 @@ impl Feed {
 
     fn forget(&mut self) {
         self.engine = Some(Engine::new(self.symbol.clone(), self.params.clone()));
+        self.tick = None;
         self.minutes.clear();
         self.books_joined = false;
         self.next_reread = 0;
@@ -136,6 +149,12 @@ impl Feed {
                 Ok(book) => {
                     joins |= engine.has_snapshot(book.received_at(), book.last_update_id());
                     engine.push_snapshot(&book);
+                    let newer = self
+                        .tick
+                        .is_none_or(|(at, id, _)| (book.received_at(), book.last_update_id()) > (at, id));
+                    if newer && *book.symbol() == self.symbol {
+                        self.tick = Some((book.received_at(), book.last_update_id(), tick_of(Some(&book))));
+                    }
                 }
                 Err(error) => self.rejected.note("snapshot", &error),
             }

@@ -15,6 +15,7 @@ use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::model::{DepthSnapshot, MinuteFootprint};
+use strategy_core::num::BucketWidth;
 use strategy_core::store::Store;
 use strategy_core::time::Minute;
 use tempfile::TempDir;
@@ -202,6 +203,8 @@ async fn reads_all(feed: &mut Feed, world: &World, minutes: &[MinuteFootprint], 
         feed.report(now).await.unwrap(),
         analyze(&input, &Params::default())
     );
+    // The prices of these books are whole.
+    assert_eq!(feed.tick(), BucketWidth::ONE);
 }
 
 #[tokio::test]
