@@ -173,3 +173,11 @@ analyzer: { deepseek: { api_key_file: "key" } }
     );
     assert!(!program.stdout().contains(marker) && !program.stderr().contains(marker));
 }
+
+#[tokio::test]
+async fn a_check_and_a_command_contradict_each_other() {
+    for program in PROGRAMS {
+        let refused = run(program, &["--check-config", "status"]).await;
+        assert_eq!(refused.status.code(), Some(2), "{}", refused.stderr);
+    }
+}

@@ -4,7 +4,6 @@
 //! advice; every answer says who gave it and why it was not somebody else; nothing here writes anything.
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use strategy_core::analysis::rules;
 use strategy_core::config::{DeepseekConfig, Language, ModelPrices};
 use strategy_core::model::advice::{AbstainReason, Advice};
@@ -26,7 +25,6 @@ pub struct Adviser {
     model: Model,
     record: Option<Record>,
     language: Language,
-    tick: BucketWidth,
     breaker: Breaker,
     prices: ModelPrices,
     ledger: Ledger,
@@ -84,7 +82,7 @@ impl Adviser {
     ///
     /// # Errors
     /// [`SetupError`] when the model's client cannot be made.
-    pub fn new(config: &DeepseekConfig, tick: BucketWidth, ledger: Ledger) -> Result<Self, SetupError> {
+    pub fn new(config: &DeepseekConfig, ledger: Ledger) -> Result<Self, SetupError> {
         let model = match config.api_key.get() {
             _ if !config.enabled => Model::Absent(Absent::Disabled),
             None => Model::Absent(Absent::NoKey),
@@ -94,7 +92,6 @@ impl Adviser {
             model,
             record: None,
             language: config.language,
-            tick,
             breaker: Breaker::default(),
             prices: config.prices,
             ledger,
@@ -137,23 +134,25 @@ impl Adviser {
         self.ledger.spent(now)
     }
 
-    /// A recommendation for the report; `now` is the time of the cycle.
+    /// A recommendation for the report; quotes are multiples of `tick`, `now` is the time of the cycle.
     ///
     /// # Cancel safety
     /// Dropping it ends a call that is under way; its cost is not counted then.
     pub async fn advise(
         &mut self,
         report: &MarketReport,
+        tick: BucketWidth,
         now: DateTime<Utc>,
         jitter: impl FnMut() -> f64,
     ) -> Recommendation {
         let blank = Blank {
             language: self.language,
             report,
+            tick,
             now,
         };
         // The rules know when the data do not allow advice, whoever gives it.
-        let by_rules = match rules::advise(report, self.tick) {
+        let by_rules = match rules::advise(report, tick) {
             Ok(judgement) => judgement.into_advice(self.language),
             Err(reason) => {
                 let notes = &report.data_honesty.notes;
@@ -197,7 +196,7 @@ impl Adviser {
         self.judge_model(&asked.outcome, blank.now);
         let line = match asked.outcome {
             Ok(answer) => {
-                let advice = self.advice_of(blank.report, answer);
+                let advice = blank.advice_of(answer);
                 blank
                     .line(AbstainReason::InvalidAnswer)
                     .with_advice(advice, Source::Deepseek)
@@ -285,11 +284,21 @@ impl Adviser {
             }
         }
     }
+}
 
+/// What every line of a cycle begins as.
+struct Blank<'a> {
+    language: Language,
+    report: &'a MarketReport,
+    tick: BucketWidth,
+    now: DateTime<Utc>,
+}
+
+impl Blank<'_> {
     /// The model's answer as advice; quotes come from range and walls, not from the model.
-    fn advice_of(&self, report: &MarketReport, answer: Answer) -> Advice {
+    fn advice_of(&self, answer: Answer) -> Advice {
         Advice {
-            quotes: rules::quotes_for(report, answer.action, &answer.range, self.tick),
+            quotes: rules::quotes_for(self.report, answer.action, &answer.range, self.tick),
             action: answer.action,
             price_range: Some(answer.range),
             confidence: answer.confidence,
@@ -297,16 +306,7 @@ impl Adviser {
             risk_level: answer.risk,
         }
     }
-}
 
-/// What every line of a cycle begins as.
-struct Blank<'a> {
-    language: Language,
-    report: &'a MarketReport,
-    now: DateTime<Utc>,
-}
-
-impl Blank<'_> {
     fn line(&self, reason: AbstainReason) -> Recommendation {
         let words = abstention_words(self.language, reason).to_owned();
         let symbol = self.report.symbol.clone();
@@ -324,12 +324,6 @@ impl Blank<'_> {
                 .with_advice(advice, Source::Rules)
         }
     }
-}
-
-/// The smallest price step assumed for quotes: that of Binance's FDUSD and USDT pairs of bitcoin.
-pub fn default_tick() -> BucketWidth {
-    // Positive, so the fallback is never taken.
-    BucketWidth::new(Decimal::new(1, 2)).unwrap_or(BucketWidth::ONE)
 }
 
 /// Why there is no advice, for the reader of the log.

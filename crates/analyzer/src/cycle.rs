@@ -18,6 +18,7 @@ use strategy_core::model::advice::AbstainReason;
 use strategy_core::model::report::MarketReport;
 use strategy_core::store::{Store, StoreError};
 use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::error_chain;
 use strategy_core::time::Clock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use crate::archive::Archive;
 use crate::feed::Feed;
 use crate::journal::{Journal, JournalError};
 use crate::recommendation::Recommendation;
-use crate::status::Board;
+use crate::status::{Board, RedisUse};
 
 /// First and longest wait before Redis is asked again.
 const REDIS_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -45,9 +46,12 @@ pub enum CycleError {
     /// The program was asked to stop before the line was due.
     #[error("stopped before there was a recommendation")]
     Stopped,
-    /// Redis did not answer in time.
+    /// Redis did not answer in time, or does not have what the layout says.
     #[error("the market data cannot be read")]
     Load(#[source] StoreError),
+    /// The analysis cannot be written, so that advice would have nothing to rest on.
+    #[error("the analysis cannot be stored")]
+    Keep(#[source] StoreError),
     /// The analysis panicked.
     #[error("the analysis failed")]
     Analysis(#[source] tokio::task::JoinError),
@@ -57,6 +61,13 @@ pub enum CycleError {
     /// The log does not take the line; it is kept.
     #[error("the recommendation log does not take the line")]
     Journal(#[source] JournalError),
+}
+
+impl CycleError {
+    /// True when the failure is about what is in Redis, and not about reaching it: the line says so.
+    fn is_of_the_data(&self) -> bool {
+        matches!(self, Self::Load(StoreError::WrongType { .. }) | Self::Keep(_))
+    }
 }
 
 /// Everything a cycle works with.
@@ -95,6 +106,7 @@ impl Cycle {
         let outcome = self.run_to_advice(stop).await;
         let outcome = match outcome {
             Ok(recommendation) => self.record(recommendation).await,
+            Err(error) if error.is_of_the_data() => self.record_abstention(&error).await,
             Err(error) => Err(error),
         };
         self.board.count("cycles", 1);
@@ -121,8 +133,10 @@ impl Cycle {
             minutes = report.data_honesty.minutes_used,
             "analysed"
         );
-        self.keep(&report).await;
-        let recommendation = self.adviser.advise(&report, now, rand::random::<f64>).await;
+        self.keep(&report).await?;
+        let tick = self.feed.tick();
+        let adviser = &mut self.adviser;
+        let recommendation = adviser.advise(&report, tick, now, rand::random::<f64>).await;
         self.board.trouble("model", self.adviser.trouble());
         self.keep_conversation();
         let stale = recommendation.abstain_reason == Some(AbstainReason::StaleData);
@@ -135,18 +149,23 @@ impl Cycle {
     async fn load(&mut self) -> Result<DateTime<Utc>, CycleError> {
         let deadline = Instant::now() + self.load_limit;
         let mut backoff = Backoff::new(REDIS_WAIT.0, REDIS_WAIT.1);
+        let mut is_first = true;
         loop {
             let now = self.clock.now();
             let error = match self.feed.refresh(&mut self.store).await {
                 Ok(rejected) => {
-                    self.note_redis(None);
+                    self.board.redis(RedisUse::Load, None);
                     self.board.count("unreadable_documents", rejected.unreadable);
                     self.board.count("foreign_minutes", rejected.foreign);
                     return Ok(now);
                 }
                 Err(error) => error,
             };
-            self.note_redis(Some(&error));
+            // The connection may have broken long ago; only a new one tells how Redis is now.
+            if std::mem::take(&mut is_first) && matches!(error, StoreError::Unreachable { .. }) {
+                continue;
+            }
+            self.board.redis(RedisUse::Load, Some(&error));
             let wait = backoff.next_delay(rand::random());
             if !error.is_transient() || Instant::now() + wait > deadline {
                 return Err(CycleError::Load(error));
@@ -155,34 +174,29 @@ impl Cycle {
         }
     }
 
-    fn note_redis(&self, error: Option<&StoreError>) {
-        let words = error.map(|_| "redis does not answer".to_owned());
-        if self.board.trouble("redis", words) {
-            if let Some(error) = error {
-                let error = error as &dyn Error;
-                tracing::warn!(error, "the market data cannot be read; trying again");
-            } else {
-                tracing::info!("the market data can be read again");
+    /// Stores the analysis: without it there is no advice.
+    async fn keep(&mut self, report: &MarketReport) -> Result<(), CycleError> {
+        let stored = match json::to_string(report) {
+            Ok(document) => {
+                let stored = self.store.put_analysis(report.timestamp, &document).await;
+                self.board.redis(RedisUse::Analysis, stored.as_ref().err());
+                stored
             }
-        }
-    }
-
-    /// Stores the analysis; a failure is reported and costs nothing else.
-    async fn keep(&mut self, report: &MarketReport) {
-        let document = match json::to_string(report) {
-            Ok(document) => document,
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn Error,
-                    "the analysis cannot be written as json"
-                );
-                return;
-            }
+            Err(error) => Err(StoreError::Encode(error)),
         };
-        match self.store.put_analysis(report.timestamp, &document).await {
-            Ok(()) => self.board.analysed(report.timestamp),
-            Err(error) => self.note_redis(Some(&error)),
+        let unstorable = match &stored {
+            Err(error @ StoreError::Encode(_)) => Some(error),
+            _ => None,
+        };
+        let words = unstorable.map(|error| format!("the analysis cannot be stored: {}", error_chain(error)));
+        if self.board.trouble("analysis", words)
+            && let Some(error) = unstorable
+        {
+            tracing::error!(error = error as &dyn Error, "the analysis cannot be stored");
         }
+        stored.map_err(CycleError::Keep)?;
+        self.board.analysed(report.timestamp);
+        Ok(())
     }
 
     /// Archives the conversation; a failure is reported once and costs nothing else.
@@ -200,12 +214,13 @@ impl Cycle {
         }
     }
 
-    /// A line for a cycle without data: Redis was away, or the analysis failed.
+    /// A line for a cycle without data: Redis was away or had something else, or the analysis failed.
     pub async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
         let reason = AbstainReason::IncompleteData;
-        let words = abstention_words(self.language, reason).to_owned();
+        let detail = error_chain(cause);
+        let words = format!("{} ({detail})", abstention_words(self.language, reason));
         let line = Recommendation::abstention(self.clock.now(), self.symbol.clone(), reason, words);
-        let detail = Some(strategy_core::telemetry::error_chain(cause));
+        let detail = Some(detail);
         self.record(Recommendation { detail, ..line }).await
     }
 
@@ -237,13 +252,12 @@ impl Cycle {
     /// Sends the lines Redis does not have yet, oldest first.
     async fn send(&mut self) {
         while let Some(line) = self.unsent.front() {
-            match self.store.push_recommendation(line).await {
-                Ok(()) => drop(self.unsent.pop_front()),
-                Err(error) => {
-                    self.note_redis(Some(&error));
-                    return;
-                }
+            let sent = self.store.push_recommendation(line).await;
+            self.board.redis(RedisUse::Recommendation, sent.as_ref().err());
+            if sent.is_err() {
+                return;
             }
+            self.unsent.pop_front();
         }
     }
 

@@ -13,9 +13,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use strategy_core::analysis::{Engine, Params};
 use strategy_core::model::report::MarketReport;
+use strategy_core::num::BucketWidth;
 use strategy_core::store::{DepthHeads, RecordError, Revision, Store, StoreError, WindowHead};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
+
+use crate::tick::tick_of;
 
 /// Minutes read from Redis at a time.
 const SLICE: usize = 60;
@@ -49,6 +52,8 @@ pub struct Feed {
     params: Params,
     /// None while it is at work on another thread, or when that thread panicked.
     engine: Option<Engine>,
+    /// Arrival, update id and price step of the newest snapshot of this market.
+    tick: Option<(DateTime<Utc>, u64, BucketWidth)>,
     /// Minutes of the window that were read.
     minutes: BTreeSet<Minute>,
     /// The change up to which all minutes were read; none before that or where nobody notes changes.
@@ -68,6 +73,7 @@ impl Feed {
             engine: Some(Engine::new(symbol.clone(), params.clone())),
             symbol,
             params,
+            tick: None,
             minutes: BTreeSet::new(),
             revision: None,
             connections: 0,
@@ -80,7 +86,8 @@ impl Feed {
     /// Reads what is new. Answers what could not be used of what was read this time.
     ///
     /// # Errors
-    /// [`StoreError`] when Redis does not answer; what was read until then is kept.
+    /// [`StoreError`] when Redis does not answer, refuses, or has a key of another type; what was read until
+    /// then is kept.
     ///
     /// # Cancel safety
     /// May be dropped and called again.
@@ -92,6 +99,11 @@ impl Feed {
         self.refresh_depth(store).await?;
         self.refresh_minutes(store).await?;
         Ok(self.rejected)
+    }
+
+    /// The price step of the newest snapshot; the usual one without a snapshot.
+    pub fn tick(&self) -> BucketWidth {
+        self.tick.map_or_else(|| tick_of(None), |(_, _, tick)| tick)
     }
 
     /// Analyses what was fed, on a thread for work that takes long.
@@ -114,6 +126,7 @@ impl Feed {
 
     fn forget(&mut self) {
         self.engine = Some(Engine::new(self.symbol.clone(), self.params.clone()));
+        self.tick = None;
         self.minutes.clear();
         self.revision = None;
         self.books_joined = false;
@@ -170,7 +183,14 @@ impl Feed {
         for (place, count) in together(new, BOOKS) {
             for book in store.recent_depth(place, count).await? {
                 match (book, &mut self.engine) {
-                    (Ok(book), Some(engine)) => engine.push_snapshot(&book),
+                    (Ok(book), Some(engine)) => {
+                        let key = (book.received_at(), book.last_update_id());
+                        let newer = self.tick.is_none_or(|(at, id, _)| key > (at, id));
+                        if newer && *book.symbol() == self.symbol {
+                            self.tick = Some((key.0, key.1, tick_of(Some(&book))));
+                        }
+                        engine.push_snapshot(&book);
+                    }
                     (Ok(_), None) => {}
                     (Err(error), _) => self.rejected.note("snapshot", &error),
                 }

@@ -23,6 +23,7 @@ pub mod recommendation;
 mod sample;
 pub mod schedule;
 pub mod status;
+pub mod tick;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::error::AnalyzerError;
 
-use crate::adviser::{Adviser, default_tick};
+use crate::adviser::Adviser;
 use crate::archive::Archive;
 use crate::cycle::{Cycle, CycleError};
 use crate::feed::Feed;
@@ -108,7 +109,7 @@ fn build(config: &Config, replay: Option<&Path>, clock: Arc<dyn Clock>) -> Resul
     let interval = config.analyzer.analysis.interval;
     let journal = Journal::beside(&config.logging.file_path, symbol);
     let ledger = spent_before(&journal, clock.as_ref());
-    let mut adviser = Adviser::new(model, default_tick(), ledger).map_err(AnalyzerError::Model)?;
+    let mut adviser = Adviser::new(model, ledger).map_err(AnalyzerError::Model)?;
     if let Some(path) = replay {
         let recording = Recording::load(path, Settings::from(model));
         adviser.replay(recording.map_err(|source| AnalyzerError::Replay {
@@ -151,7 +152,6 @@ fn params(config: &Config) -> Result<Params, AnalyzerError> {
     let seconds = depth.update_interval.as_secs_f64().ceil().max(1.0);
     Ok(Params {
         bucket_width: config.data_collector.order_flow.price_precision,
-        tick: default_tick(),
         min_order_volume: Quantity::new(analysis.min_order_volume_threshold)
             .map_err(AnalyzerError::Threshold)?,
         min_strength: analysis.support_resistance_threshold,

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use analyzer::explain::{self, Question};
 use chrono::{DateTime, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use strategy_core::config::Config;
 use strategy_core::program;
 use strategy_core::symbol::Symbol;
@@ -69,6 +70,13 @@ fn symbol(text: &str) -> Result<Symbol, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let of_a_run = arguments.check_config || arguments.once || arguments.replay_model.is_some();
+    if arguments.command.is_some() && of_a_run {
+        let words = "--check-config, --once and --replay-model cannot be used with a command";
+        let error = Arguments::command().error(ErrorKind::ArgumentConflict, words);
+        program::print_error(error.to_string().trim_end());
+        return ExitCode::from(program::EXIT_ARGUMENTS);
+    }
     match arguments.command {
         Some(Command::Status { json }) => {
             program::query("analyzer", &arguments.config, |config| async move {

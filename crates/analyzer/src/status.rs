@@ -2,7 +2,7 @@
 //!
 //! Tasks note facts on the [`Board`]; one task writes them every few seconds, with a connection of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use strategy_core::lifecycle::{notify_ready, notify_status};
-use strategy_core::store::{AnalyzerStatus, Store};
+use strategy_core::store::{AnalyzerStatus, Store, StoreError};
 use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::error_chain;
 use strategy_core::time::{Clock, format_time};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,101 @@ struct Facts {
     last_analysis: Option<DateTime<Utc>>,
     last_recommendation: Option<DateTime<Utc>>,
     troubles: BTreeMap<&'static str, String>,
+    redis: RedisFacts,
     counters: BTreeMap<String, u64>,
+}
+
+/// What the program does with Redis; each is noted by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RedisUse {
+    /// Reading the market data.
+    Load,
+    /// Storing the analysis.
+    Analysis,
+    /// Storing the recommendation.
+    Recommendation,
+    /// Writing the status.
+    Status,
+}
+
+/// What is known of Redis, by the last try of each use.
+#[derive(Debug, Default)]
+struct RedisFacts {
+    /// What was said last; none before anything was.
+    said: Option<Redis>,
+    unanswered: BTreeSet<RedisUse>,
+    refused: BTreeMap<RedisUse, String>,
+}
+
+/// How Redis is, as the log says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redis {
+    Answers,
+    Away,
+    Refuses,
+}
+
+impl RedisFacts {
+    /// Notes how a use went; answers how Redis is, if that is to be said.
+    fn note(&mut self, part: RedisUse, error: Option<&StoreError>) -> Option<Redis> {
+        let is_away = matches!(error, Some(StoreError::Unreachable { .. }));
+        let mut is_new = false;
+        self.unanswered.remove(&part);
+        let before = self.refused.remove(&part);
+        if is_away {
+            self.unanswered.insert(part);
+        } else if let Some(error) = error {
+            let words = redis_words(error);
+            let is_known = |known: &String| *known == words;
+            is_new = !before.iter().chain(self.refused.values()).any(is_known);
+            self.refused.insert(part, words);
+        }
+        let now = if is_away {
+            Redis::Away
+        } else if self.refused.is_empty() {
+            Redis::Answers
+        } else {
+            Redis::Refuses
+        };
+        let changed = self.said.replace(now) != Some(now);
+        (changed || is_new).then_some(now)
+    }
+
+    /// What is wrong, each once. The status itself is left out: where it can be read it was written.
+    fn troubles(&self) -> Vec<String> {
+        let parts = self.unanswered.iter().filter(|part| **part != RedisUse::Status);
+        let unanswered = parts.map(|part| format!("redis did not answer when {}", part.words()));
+        let refused = self.refused.iter().filter(|(part, _)| **part != RedisUse::Status);
+        let mut troubles: Vec<String> = unanswered
+            .chain(refused.map(|(_, words)| words.clone()))
+            .collect();
+        troubles.dedup();
+        troubles
+    }
+}
+
+impl RedisUse {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Load => "the market data were read",
+            Self::Analysis => "the analysis was stored",
+            Self::Recommendation => "the recommendation was stored",
+            Self::Status => "the status was written",
+        }
+    }
+}
+
+/// What is wrong with Redis, for a person.
+fn redis_words(error: &StoreError) -> String {
+    match error {
+        StoreError::Unreachable { .. } => "redis does not answer".to_owned(),
+        // Without a password everything is refused alike, and said once.
+        StoreError::Refused { source, .. } if source.code() == Some("NOAUTH") => {
+            format!("redis refuses: {source}")
+        }
+        StoreError::Refused { action, source } => format!("redis refuses: {action}: {source}"),
+        other => error_chain(other),
+    }
 }
 
 impl Board {
@@ -77,9 +172,24 @@ impl Board {
         before != now
     }
 
+    /// Notes how a use of Redis went. The log says it when that changes how Redis is, and once for the whole
+    /// program: every task with a connection notes it here.
+    pub fn redis(&self, part: RedisUse, error: Option<&StoreError>) {
+        let said = self.facts().redis.note(part, error);
+        let error = error.map(|error| error as &dyn Error);
+        match said {
+            Some(Redis::Answers) => tracing::info!("redis answers"),
+            Some(Redis::Away) => tracing::warn!(error, "redis does not answer; trying again until it does"),
+            Some(Redis::Refuses) => tracing::warn!(error, "redis refuses"),
+            None => {}
+        }
+    }
+
     /// The status at this time.
     pub fn status(&self, is_running: bool, redis_connected: bool, now: DateTime<Utc>) -> AnalyzerStatus {
         let facts = self.facts();
+        let mut degraded = facts.redis.troubles();
+        degraded.extend(facts.troubles.values().cloned());
         AnalyzerStatus {
             is_running,
             symbol: self.symbol.as_str().to_owned(),
@@ -87,7 +197,7 @@ impl Board {
             last_analysis: facts.last_analysis.map(format_time),
             last_recommendation: facts.last_recommendation.map(format_time),
             last_update: now,
-            degraded: facts.troubles.values().cloned().collect(),
+            degraded,
             counters: facts.counters.clone(),
         }
     }
@@ -103,7 +213,7 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
-    let mut connected = None;
+    let mut ready = false;
     loop {
         let status = board.status(true, true, clock.now());
         let outcome = tokio::select! {
@@ -111,20 +221,11 @@ pub async fn run(
             () = stop.cancelled() => break,
             outcome = store.put_analyzer_status(&status) => outcome,
         };
-        if connected != Some(outcome.is_ok()) {
-            match &outcome {
-                Ok(()) => {
-                    tracing::info!("redis answers");
-                    notify_ready();
-                }
-                Err(error) => tracing::warn!(
-                    error = error as &dyn Error,
-                    "redis does not answer; trying again until it does"
-                ),
-            }
-            connected = Some(outcome.is_ok());
+        board.redis(RedisUse::Status, outcome.as_ref().err());
+        if outcome.is_ok() && !std::mem::replace(&mut ready, true) {
+            notify_ready();
         }
-        notify_status(&words(&status, outcome.is_ok()));
+        notify_status(&words(&status, outcome.as_ref().err()));
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -138,9 +239,11 @@ pub async fn run(
 }
 
 /// The status in one line, for systemd.
-fn words(status: &AnalyzerStatus, redis_connected: bool) -> String {
-    if !redis_connected {
-        return "waiting for redis".to_owned();
+fn words(status: &AnalyzerStatus, redis: Option<&StoreError>) -> String {
+    match redis {
+        Some(StoreError::Unreachable { .. }) => return "waiting for redis".to_owned(),
+        Some(error) => return redis_words(error),
+        None => {}
     }
     let last = status.last_recommendation.as_deref().unwrap_or("none yet");
     if status.degraded.is_empty() {
@@ -166,14 +269,77 @@ mod tests {
         assert_eq!(status.degraded, ["still no space"]);
         assert_eq!(status.counters["cycles"], 3);
         assert_eq!(
-            words(&status, true),
+            words(&status, None),
             "still no space, last recommendation 2025-11-22T06:14:05+00:00"
         );
         assert!(board.trouble("journal", None));
         assert!(!board.trouble("journal", None));
         assert_eq!(
-            words(&board.status(true, true, DateTime::UNIX_EPOCH), false),
-            "waiting for redis"
+            words(
+                &board.status(true, true, DateTime::UNIX_EPOCH),
+                Some(&wrong_type())
+            ),
+            "depth_snapshot_5000 in redis is a hash, not a list"
         );
+    }
+
+    fn wrong_type() -> StoreError {
+        StoreError::WrongType {
+            key: "depth_snapshot_5000".to_owned(),
+            kind: "hash".to_owned(),
+            wanted: "list",
+        }
+    }
+
+    fn degraded(board: &Board) -> Vec<String> {
+        board.status(true, true, DateTime::UNIX_EPOCH).degraded
+    }
+
+    #[tokio::test]
+    async fn a_change_of_redis_is_said_once_whoever_notices_it() {
+        let options = strategy_core::store::StoreOptions {
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+            db: 0,
+            username: String::new(),
+            password: None,
+            tls: false,
+            key_prefix: String::new(),
+            socket_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+        };
+        let away = Store::new(&options).unwrap().ping().await.unwrap_err();
+        let (away, foreign) = (Some(&away), wrong_type());
+        let mut redis = RedisFacts::default();
+        assert_eq!(redis.note(RedisUse::Status, None), Some(Redis::Answers));
+        assert_eq!(redis.note(RedisUse::Load, None), None);
+        assert_eq!(redis.note(RedisUse::Status, away), Some(Redis::Away));
+        assert_eq!(redis.note(RedisUse::Load, away), None);
+        assert_eq!(
+            redis.troubles(),
+            ["redis did not answer when the market data were read"]
+        );
+        assert_eq!(redis.note(RedisUse::Status, None), Some(Redis::Answers));
+        assert_eq!(redis.note(RedisUse::Load, Some(&foreign)), Some(Redis::Refuses));
+        assert_eq!(redis.note(RedisUse::Status, None), None);
+        assert_eq!(redis.note(RedisUse::Load, Some(&foreign)), None);
+        assert_eq!(
+            redis.troubles(),
+            ["depth_snapshot_5000 in redis is a hash, not a list"]
+        );
+        assert_eq!(redis.note(RedisUse::Load, None), Some(Redis::Answers));
+        assert!(redis.troubles().is_empty());
+    }
+
+    #[test]
+    fn the_status_names_what_redis_refuses() {
+        let board = Board::new(Symbol::new("BTCFDUSD").unwrap());
+        board.redis(RedisUse::Load, Some(&wrong_type()));
+        assert_eq!(
+            degraded(&board),
+            ["depth_snapshot_5000 in redis is a hash, not a list"]
+        );
+        board.redis(RedisUse::Load, None);
+        assert!(degraded(&board).is_empty());
     }
 }

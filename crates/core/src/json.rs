@@ -57,6 +57,9 @@ impl<F: Formatter> Formatter for PlainNumbers<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::report::Number;
+    use proptest::prelude::*;
+    use rust_decimal::{Decimal, dec};
 
     #[test]
     fn numbers_are_plain() {
@@ -69,5 +72,26 @@ mod tests {
     #[test]
     fn pretty_text_is_indented_by_two_spaces() {
         assert_eq!(to_string_pretty(&[1.5]).unwrap(), "[\n  1.5\n]");
+    }
+
+    #[test]
+    fn a_sum_of_any_size_is_written_with_its_first_fifteen_digits() {
+        let text = |value: Decimal| to_string(&Number::new(value)).unwrap();
+        assert_eq!(text(dec!(123456789012345678)), "123456789012346000");
+        assert_eq!(text(dec!(-360000000000000000.5)), "-360000000000000000");
+        assert_eq!(text(Decimal::MAX), "79228162514264300000000000000");
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_of_a_report_can_be_written(high in any::<u32>(), low in any::<u64>(), scale in 0_u32..=28) {
+            let mantissa = (i128::from(high) << 64) | i128::from(low);
+            let number = Number::new(Decimal::from_i128_with_scale(mantissa, scale));
+            let text = to_string(&number).unwrap();
+            let digits = text.trim_start_matches(['0', '.']).replace('.', "");
+            prop_assert!(digits.trim_end_matches('0').len() <= 15, "{}", text);
+            // A double keeps 15 digits, whatever stands before and behind them.
+            prop_assert_eq!(text.parse::<Decimal>().unwrap(), number.get());
+        }
     }
 }

@@ -22,6 +22,9 @@ use crate::time::{Clock as _, SystemClock};
 /// Where the configuration is looked for unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "config/development.yaml";
 
+/// Exit code for arguments that are unknown or contradict each other.
+pub const EXIT_ARGUMENTS: u8 = 2;
+
 /// Exit code for a bad configuration, as `EX_CONFIG` of sysexits.
 pub const EXIT_CONFIG: u8 = 78;
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use strategy_core::program;
 
 /// Records the order book and every trade of one Binance spot market into Redis.
@@ -34,6 +35,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.command.is_some() && arguments.check_config {
+        let words = "--check-config cannot be used with a command";
+        let error = Arguments::command().error(ErrorKind::ArgumentConflict, words);
+        program::print_error(error.to_string().trim_end());
+        return ExitCode::from(program::EXIT_ARGUMENTS);
+    }
     match arguments.command {
         Some(Command::Status { json }) => {
             program::query("data-collector", &arguments.config, |config| async move {

@@ -1,7 +1,7 @@
 //! Calls to cargo, and where its output is.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,10 +16,17 @@ pub(crate) fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// A call of cargo in the root of the workspace.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
+/// A call of cargo for this workspace: a subcommand and what follows it.
+///
+/// It runs where the task was called, as the cargo that built the task did: a relative target directory
+/// then means the same to both.
+pub(crate) fn cargo(subcommand: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.args(arguments).current_dir(root());
+    command
+        .arg(subcommand)
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"))
+        .args(arguments);
     command
 }
 
@@ -35,7 +42,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Builds every program of the workspace.
 pub(crate) fn build_programs(release: bool) -> Result<()> {
-    let mut command = cargo(&["build", "--workspace", "--bins", "--locked"]);
+    let mut command = cargo("build", &["--workspace", "--bins", "--locked"]);
     if release {
         command.arg("--release");
     }
@@ -43,19 +50,24 @@ pub(crate) fn build_programs(release: bool) -> Result<()> {
 }
 
 /// Path of a built program.
-pub(crate) fn program(name: &str, release: bool) -> PathBuf {
-    target()
+pub(crate) fn program(name: &str, release: bool) -> Result<PathBuf> {
+    Ok(target()?
         .join(if release { "release" } else { "debug" })
-        .join(name)
+        .join(name))
 }
 
-/// Where cargo puts what it builds.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo itself is told where to build by this variable"
-)]
-pub(crate) fn target() -> PathBuf {
-    env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), PathBuf::from)
+/// Where cargo puts what it builds: this task was built there too. Absolute.
+pub(crate) fn target() -> Result<PathBuf> {
+    let own = env::current_exe().context("the place of this program is not known")?;
+    target_of(&path::absolute(own)?)
+}
+
+/// The target directory of a program in `<target>/<profile>/`.
+fn target_of(program: &Path) -> Result<PathBuf> {
+    let target = program.ancestors().nth(2);
+    target
+        .map(Path::to_owned)
+        .with_context(|| format!("{} is in no target directory", program.display()))
 }
 
 fn shown(command: &Command) -> String {
@@ -69,4 +81,37 @@ fn shown(command: &Command) -> String {
         .map(|argument| argument.to_string_lossy())
         .collect();
     format!("{program} {}", arguments.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_directory_is_the_one_this_program_was_built_in() {
+        let target = |program: &str| target_of(Path::new(program)).unwrap();
+        assert_eq!(
+            target("/elsewhere/built/debug/xtask"),
+            Path::new("/elsewhere/built")
+        );
+        assert_eq!(target("/built/release/xtask (deleted)"), Path::new("/built"));
+        assert!(target_of(Path::new("xtask")).is_err());
+    }
+
+    #[test]
+    fn programs_are_named_absolutely_whatever_the_environment_says() {
+        assert!(program("analyzer", false).unwrap().is_absolute());
+    }
+
+    #[test]
+    fn cargo_runs_where_the_task_was_called() {
+        let command = cargo("build", &["--bins"]);
+        assert_eq!(command.get_current_dir(), None);
+        let arguments: Vec<_> = command.get_args().collect();
+        assert_eq!(
+            (arguments[0], arguments[1], arguments[3]),
+            ("build".as_ref(), "--manifest-path".as_ref(), "--bins".as_ref())
+        );
+        assert!(Path::new(arguments[2]).is_absolute());
+    }
 }

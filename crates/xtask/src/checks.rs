@@ -15,7 +15,7 @@ const TEST_THREADS: &str = "--test-threads=4";
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     redis::ensure_server()?;
     build::build_programs(false)?;
-    let mut command = cargo(&["test", "--workspace", "--locked"]);
+    let mut command = cargo("test", &["--workspace", "--locked"]);
     if arguments.iter().any(|argument| argument == "--") {
         command.args(arguments);
     } else {
@@ -28,40 +28,39 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 pub(crate) fn tests_program(name: &str, release: bool, arguments: &[String]) -> Result<()> {
     redis::ensure_server()?;
     build::build_programs(release)?;
-    run(std::process::Command::new(build::program(name, release)).args(arguments))
+    run(std::process::Command::new(build::program(name, release)?).args(arguments))
 }
 
 /// Formatting, lints, documentation, dependency policy.
 pub(crate) fn lint() -> Result<()> {
-    run(&mut cargo(&["fmt", "--all", "--check"]))?;
-    run(&mut cargo(&[
+    run(&mut cargo("fmt", &["--all", "--check"]))?;
+    run(&mut cargo(
         "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
-    run(cargo(&[
+        &["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+    ))?;
+    run(cargo(
         "doc",
-        "--workspace",
-        "--no-deps",
-        "--locked",
-        "--document-private-items",
-    ])
+        &["--workspace", "--no-deps", "--locked", "--document-private-items"],
+    )
     .env("RUSTDOCFLAGS", "-D warnings"))?;
     deny()
 }
 
 /// Licences, bans and sources. The advisories need a database from the internet and are checked by hand.
 fn deny() -> Result<()> {
-    let tools = build::target().join("tools");
+    let tools = build::target()?.join("tools");
     let own = tools.join("bin").join("cargo-deny");
     if !own.exists() {
-        let tools = tools.to_string_lossy();
-        let root = ["--root", tools.as_ref()];
-        run(cargo(&["install", "cargo-deny", "--locked", "--version", CARGO_DENY]).args(root))?;
+        run(std::process::Command::new(env!("CARGO"))
+            .args([
+                "install",
+                "cargo-deny",
+                "--locked",
+                "--version",
+                CARGO_DENY,
+                "--root",
+            ])
+            .arg(tools))?;
     }
     run(std::process::Command::new(own)
         .args(["--locked", "check", "bans", "licenses", "sources"])

@@ -1,30 +1,28 @@
-//! Both daemons at once, against simulated or real peers.
+//! What the daemons talk to in `demo` and `run`: simulated or real peers, and a Redis of their own.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::path::{self, Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::build;
-use crate::follow::Follower;
+use crate::daemons::{Daemons, LOOK};
 use crate::processes::Processes;
 use crate::redis;
+use crate::settings;
 
-/// How often the log and the programs are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// Most minutes the programs keep.
+const MOST_MINUTES: i64 = 44_640;
 
-/// Longest wait for a peer to be ready, and for the collector to have something to analyse.
+/// Longest wait for a peer to be ready.
 const READY_LIMIT: Duration = Duration::from_secs(60);
-
-/// Where Redis is looked for by `run`, as in `config/development.yaml`.
-const USUAL_REDIS_PORT: u16 = 6379;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
@@ -35,7 +33,7 @@ pub(crate) struct DemoArguments {
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
     /// Minutes kept in Redis; older ones become files
-    #[arg(long, default_value_t = 2880)]
+    #[arg(long, default_value_t = 2880, value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]
     window_minutes: u32,
     /// No model: the local rules advise
     #[arg(long)]
@@ -47,7 +45,7 @@ pub(crate) struct DemoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// Configuration file
+    /// Configuration file, relative to the working directory or to the root of the workspace
     #[arg(long, default_value = "config/development.yaml")]
     config: PathBuf,
     /// Optimised build: slower to build, faster to run
@@ -60,14 +58,18 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
     let stop = stop_on_signal()?;
     redis::ensure_server()?;
     build::build_programs(arguments.release)?;
-    let directory = build::target().join("demo");
+    let directory = build::target()?.join("demo");
     if directory.exists() {
         fs::remove_dir_all(&directory).context("the last demo cannot be removed")?;
     }
     fs::create_dir_all(&directory)?;
     let mut processes = Processes::default();
     let redis_port = free_port()?;
-    start_redis(&mut processes, redis_port, &directory)?;
+    start_redis(
+        &mut processes,
+        (Ipv4Addr::LOCALHOST.into(), redis_port),
+        &directory,
+    )?;
     let sim = start_simulator(&mut processes, arguments, &directory)?;
     let config = directory.join("config.yaml");
     fs::write(&config, demo_config(arguments, redis_port, &sim))?;
@@ -76,7 +78,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
     let daemons = Daemons {
         config: &config,
         directory: &directory,
-        log: directory.join("logs/trading_recommendations_btcfdusd.log"),
+        output: &directory,
         environment: if arguments.no_model {
             vec![]
         } else {
@@ -84,121 +86,56 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
         },
         release: arguments.release,
     };
-    daemons.run(processes, &stop)
+    daemons.run(&daemons.settings()?, processes, &stop)
 }
 
 /// Runs both daemons against the real exchange.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let stop = stop_on_signal()?;
-    redis::ensure_server()?;
     build::build_programs(arguments.release)?;
     let root = build::root();
-    let directory = build::target().join("run");
-    fs::create_dir_all(&directory)?;
-    let mut processes = Processes::default();
-    if TcpStream::connect((Ipv4Addr::LOCALHOST, USUAL_REDIS_PORT)).is_err() {
-        println!(
-            "No Redis on port {USUAL_REDIS_PORT}: starting one, with its data in {}.",
-            directory.display()
-        );
-        start_redis(&mut processes, USUAL_REDIS_PORT, &directory)?;
-    }
-    let config = root.join(&arguments.config);
+    let output = build::target()?.join("run");
+    fs::create_dir_all(&output)?;
+    let config = config_file(&arguments.config, &root)?;
     let daemons = Daemons {
         config: &config,
         directory: &root,
-        log: root.join("logs/trading_recommendations_btcfdusd.log"),
+        output: &output,
         environment: vec![],
         release: arguments.release,
     };
-    daemons.run(processes, &stop)
+    let settings = daemons.settings()?;
+    let mut processes = Processes::default();
+    provide_redis(&settings.redis, &mut processes, &output)?;
+    daemons.run(&settings, processes, &stop)
 }
 
-/// The two daemons and where they run.
-struct Daemons<'a> {
-    config: &'a Path,
-    directory: &'a Path,
-    log: PathBuf,
-    environment: Vec<(&'static str, String)>,
-    release: bool,
+/// The file that is meant: as seen from here, otherwise as seen from the root of the workspace.
+fn config_file(given: &Path, root: &Path) -> Result<PathBuf> {
+    let here = path::absolute(given)?;
+    Ok(if here.exists() { here } else { root.join(given) })
 }
 
-impl Daemons<'_> {
-    /// Starts both and follows the recommendations until Ctrl+C or until one of them ends.
-    fn run(&self, mut processes: Processes, stop: &AtomicBool) -> Result<()> {
-        let output = build::target().join("demo-output");
-        fs::create_dir_all(&output)?;
-        let mut follower = Follower::new(&self.log);
-        let started = Instant::now();
-        processes.start(
-            "data-collector",
-            &mut self.command("data-collector"),
-            &output.join("data-collector.log"),
-        )?;
-        self.wait_for_minutes(&mut processes, stop)?;
-        processes.start(
-            "analyzer",
-            &mut self.command("analyzer"),
-            &output.join("analyzer.log"),
-        )?;
-        println!("Following {}. Ctrl+C stops everything.\n", self.log.display());
-        let mut first = true;
-        while !stop.load(Ordering::Relaxed) {
-            for line in follower.lines()? {
-                if std::mem::take(&mut first) {
-                    println!(
-                        "(first recommendation {:.0} s after the start)",
-                        started.elapsed().as_secs_f64()
-                    );
-                }
-                println!("{line}\n");
-            }
-            processes.check()?;
-            std::thread::sleep(LOOK);
-        }
-        for (name, id) in processes.ids() {
-            if let Some(memory) = memory_mb(id) {
-                println!("{name}: {memory:.1} MB");
-            }
-        }
-        for (name, took) in processes.stop()? {
-            println!("{name} stopped in {:.2} s", took.as_secs_f64());
-        }
-        Ok(())
+/// Starts a Redis of our own where the configuration expects one on this machine and there is none.
+fn provide_redis(wanted: &settings::Redis, processes: &mut Processes, directory: &Path) -> Result<()> {
+    let at = format!("{}, port {}", wanted.host, wanted.port);
+    if wanted.is_there() {
+        return Ok(());
     }
-
-    /// Waits until the collector has something to analyse; the first recommendation is then a real one.
-    fn wait_for_minutes(&self, processes: &mut Processes, stop: &AtomicBool) -> Result<()> {
-        println!("Waiting for the collector to fill the window ...");
-        let deadline = Instant::now() + READY_LIMIT;
-        while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
-            processes.check()?;
-            let answer = self
-                .command("data-collector")
-                .args(["status", "--json"])
-                .stderr(Stdio::null())
-                .output()?;
-            let status: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-            let filled = status["trade_window_count"].as_u64().unwrap_or(0) >= 5
-                && status["depth_snapshots_count"].as_u64().unwrap_or(0) >= 1;
-            if filled {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK);
-        }
-        // The analyzer says itself what it misses.
-        Ok(())
-    }
-
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(build::program(name, self.release));
-        command
-            .arg("--config")
-            .arg(self.config)
-            .current_dir(self.directory);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-    }
+    let Some(address) = wanted.own_address() else {
+        println!("No Redis at {at}: the programs wait for it.");
+        return Ok(());
+    };
+    ensure!(
+        wanted.is_plain(),
+        "no Redis at {at}, and one with a password or TLS is not started here: start it and try again"
+    );
+    println!(
+        "No Redis at {at}: starting one, with its data in {}.",
+        directory.display()
+    );
+    redis::ensure_server()?;
+    start_redis(processes, (address, wanted.port), directory)
 }
 
 /// Addresses of the simulated peers.
@@ -214,7 +151,7 @@ fn start_simulator(
     directory: &Path,
 ) -> Result<Simulator> {
     let log = directory.join("market-sim.log");
-    let mut command = Command::new(build::program("market-sim", arguments.release));
+    let mut command = Command::new(build::program("market-sim", arguments.release)?);
     command.args([
         "--seed",
         &arguments.seed.to_string(),
@@ -268,14 +205,15 @@ logging: {{ file_path: "logs/strategy_agent.log" }}
 }
 
 /// A server of its own, with its data in `directory`.
-fn start_redis(processes: &mut Processes, port: u16, directory: &Path) -> Result<()> {
+fn start_redis(processes: &mut Processes, address: (IpAddr, u16), directory: &Path) -> Result<()> {
+    let (host, port) = address;
     let mut command = Command::new("redis-server");
     command
         .args([
             "--port",
             &port.to_string(),
             "--bind",
-            "127.0.0.1",
+            &host.to_string(),
             "--save",
             "",
             "--appendonly",
@@ -285,7 +223,7 @@ fn start_redis(processes: &mut Processes, port: u16, directory: &Path) -> Result
         .arg(directory);
     processes.start("redis-server", &mut command, &directory.join("redis.log"))?;
     let deadline = Instant::now() + READY_LIMIT;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    while TcpStream::connect(address).is_err() {
         processes.check()?;
         if Instant::now() > deadline {
             bail!("redis-server does not answer on port {port}");
@@ -311,12 +249,4 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
 
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// Resident memory of a process, where `/proc` tells.
-fn memory_mb(id: u32) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kilobytes / 1024.0)
 }

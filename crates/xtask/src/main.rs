@@ -10,10 +10,12 @@
 
 mod build;
 mod checks;
+mod daemons;
 mod demo;
 mod follow;
 mod processes;
 mod redis;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -30,7 +32,7 @@ struct Arguments {
 enum Task {
     /// Run both daemons against a simulated exchange and model, with a Redis of their own; Ctrl+C ends it
     Demo(demo::DemoArguments),
-    /// Run both daemons against the real exchange with config/development.yaml; Ctrl+C ends it
+    /// Run both daemons against the real exchange; Ctrl+C ends it
     Run(demo::RunArguments),
     /// Run every test of the workspace
     Test {
@@ -74,16 +76,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<settings::Refused>() {
+                ExitCode::from(settings::EXIT_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
 /// Runs `analyzer explain` in the directory of the caller.
 fn explain(arguments: &[String]) -> anyhow::Result<()> {
-    build::run(&mut build::cargo(&[
-        "build", "--quiet", "--bin", "analyzer", "--locked",
-    ]))?;
-    let mut command = std::process::Command::new(build::program("analyzer", false));
+    build::run(&mut build::cargo(
+        "build",
+        &["--quiet", "--bin", "analyzer", "--locked"],
+    ))?;
+    let mut command = std::process::Command::new(build::program("analyzer", false)?);
     build::run(command.arg("explain").args(arguments))
 }

@@ -1,8 +1,9 @@
 //! One adviser over several cycles: when it asks the model, when it does not, and what the line says.
 
-use analyzer::adviser::{Adviser, default_tick};
+use analyzer::adviser::Adviser;
 use analyzer::llm::models::{ModelList, Verdict};
 use analyzer::recommendation::{Recommendation, Source, Status};
+use analyzer::tick::tick_of;
 use chrono::TimeDelta;
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
 use secrecy::SecretString;
@@ -35,11 +36,11 @@ pub(crate) async fn model() -> ModelServer {
 pub(crate) fn adviser(url: &str, extra: &str) -> Adviser {
     let text = market::yaml(std::path::Path::new("."), 1, url, extra);
     let config = market::config(&text);
-    Adviser::new(&config.analyzer.deepseek, default_tick(), market::nothing_spent()).unwrap()
+    Adviser::new(&config.analyzer.deepseek, market::nothing_spent()).unwrap()
 }
 
 pub(crate) async fn advise(adviser: &mut Adviser, report: &MarketReport) -> Recommendation {
-    adviser.advise(report, market::now(), || 0.0).await
+    adviser.advise(report, tick_of(None), market::now(), || 0.0).await
 }
 
 /// What a line says of its origin.
@@ -128,7 +129,7 @@ async fn a_refused_key_is_not_tried_again_for_a_while() {
     // Later it is probed, and a key that works again is used.
     server.script().clear();
     let later = market::now() + TimeDelta::minutes(6);
-    let line = adviser.advise(&report, later, || 0.0).await;
+    let line = adviser.advise(&report, tick_of(None), later, || 0.0).await;
     assert_eq!(said(&line), Said::Model);
     assert_eq!(adviser.trouble(), None);
 }
@@ -158,7 +159,7 @@ async fn beyond_the_budget_the_rules_advise() {
     assert_eq!(said(&advise(&mut adviser, &report).await), Said::Rules("budget"));
     assert_eq!(server.requests().len(), 2);
     let tomorrow = market::now() + TimeDelta::days(1);
-    let line = adviser.advise(&report, tomorrow, || 0.0).await;
+    let line = adviser.advise(&report, tick_of(None), tomorrow, || 0.0).await;
     assert_eq!(said(&line), Said::Model);
 }
 
@@ -196,7 +197,7 @@ async fn data_that_do_not_allow_advice_cost_nothing() {
             minutes,
         };
         let report = analyze(&input, &Params::default());
-        let line = adviser.advise(&report, now, || 0.0).await;
+        let line = adviser.advise(&report, tick_of(None), now, || 0.0).await;
         assert_eq!(
             (line.status, line.abstain_reason),
             (Status::Abstain, Some(reason))
@@ -240,7 +241,7 @@ async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
             server.script().always(reply);
         }
         let before = server.requests().len();
-        let line = adviser.advise(&report, now, || 0.0).await;
+        let line = adviser.advise(&report, tick_of(None), now, || 0.0).await;
         now += TimeDelta::seconds(60);
         let asked = server.requests().len() - before;
         let spending = line.model_usage.map_or((0, 0), |spending| {

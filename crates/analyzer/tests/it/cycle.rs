@@ -1,12 +1,10 @@
 //! Whole cycles against a real Redis: what is in the log, what is in Redis, and what a failure leaves.
 
-use std::path::Path;
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use analyzer::feed::Feed;
 use chrono::TimeDelta;
-use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use market_sim::model::ModelReply;
 use market_sim::redis::{RedisOptions, RedisServer};
 use market_sim::wait::eventually;
 use redis::AsyncCommands as _;
@@ -15,104 +13,12 @@ use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::model::{DepthSnapshot, MinuteFootprint};
+use strategy_core::num::BucketWidth;
 use strategy_core::store::Store;
 use strategy_core::time::Minute;
-use tempfile::TempDir;
 
 use crate::market::{self, KEY};
-
-/// Longest wait for anything a test waits for.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A market in Redis, a good model and a directory.
-struct World {
-    directory: TempDir,
-    redis: RedisServer,
-    model: ModelServer,
-}
-
-impl World {
-    async fn new() -> Self {
-        let redis = RedisServer::start().await;
-        let config = ModelConfig {
-            api_key: Some(KEY.to_owned()),
-            ..ModelConfig::default()
-        };
-        let world = Self {
-            directory: tempfile::tempdir().unwrap(),
-            redis,
-            model: ModelServer::start(config).await.unwrap(),
-        };
-        world.publish(&market::minutes(180)).await;
-        world
-    }
-
-    async fn publish(&self, minutes: &[MinuteFootprint]) {
-        let books = market::books(TimeDelta::seconds(5));
-        market::publish(&mut self.redis.connection().await, &books, minutes).await;
-    }
-
-    fn config(&self, deepseek: &str, interval: u32) -> Config {
-        let text = market::yaml(
-            self.directory.path(),
-            self.redis.port(),
-            &self.model.url(),
-            deepseek,
-        );
-        market::config(&format!("{text}  analysis: {{interval_seconds: {interval}}}\n"))
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        lines(self.directory.path())
-    }
-
-    async fn in_redis(&self) -> Vec<String> {
-        let mut connection = self.redis.connection().await;
-        connection.lrange("trading_recommendations", 0, -1).await.unwrap()
-    }
-}
-
-fn log(directory: &Path) -> std::path::PathBuf {
-    directory.join("logs/trading_recommendations_btcfdusd.log")
-}
-
-fn lines(directory: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(log(directory)).unwrap_or_default();
-    let lines = text.lines();
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn is_success(code: ExitCode) -> bool {
-    format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
-}
-
-/// Runs one cycle as `--once` does.
-async fn once(config: &Config) -> bool {
-    let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-    analyzer::run_once(config, None, &lifecycle).unwrap();
-    is_success(lifecycle.finish().await)
-}
-
-/// A running analyzer; stopped and awaited by [`Running::stop`].
-struct Running {
-    lifecycle: Lifecycle,
-}
-
-impl Running {
-    fn start(config: &Config) -> Self {
-        let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-        analyzer::run(config, None, &lifecycle).unwrap();
-        Self { lifecycle }
-    }
-
-    /// Asks it to stop; answers whether it ended well and how long that took.
-    async fn stop(self) -> (bool, Duration) {
-        let asked = Instant::now();
-        self.lifecycle.request_stop();
-        let code = self.lifecycle.finish().await;
-        (is_success(code), asked.elapsed())
-    }
-}
+use crate::world::{PATIENCE, Running, World, is_success, lines, once};
 
 #[tokio::test]
 async fn one_cycle_leaves_the_same_in_the_log_and_in_redis() {
@@ -202,6 +108,8 @@ async fn reads_all(feed: &mut Feed, world: &World, minutes: &[MinuteFootprint], 
         feed.report(now).await.unwrap(),
         analyze(&input, &Params::default())
     );
+    // The prices of these books are whole.
+    assert_eq!(feed.tick(), BucketWidth::ONE);
 }
 
 #[tokio::test]

@@ -81,10 +81,17 @@ async fn the_usual_arguments_and_exit_codes() {
     assert!(text(&version.stdout).starts_with("analyzer "));
     let help = run(directory.path(), &["--help"]).await;
     assert!(text(&help.stdout).contains("--once"));
-    assert_eq!(
-        run(directory.path(), &["--nonsense"]).await.status.code(),
-        Some(2)
-    );
+    for contradiction in [
+        &["--nonsense"][..],
+        &["--once", "--check-config"],
+        &["--once", "status"],
+        &["--check-config", "status"],
+        &["--replay-model", "x", "status", "--json"],
+    ] {
+        let refused = run(directory.path(), contradiction).await;
+        assert_eq!(refused.status.code(), Some(2), "{contradiction:?}");
+        assert!(text(&refused.stderr).contains("Usage:") && refused.stdout.is_empty());
+    }
 }
 
 #[tokio::test]
@@ -216,6 +223,46 @@ async fn a_signal_ends_it_in_time_whatever_it_is_doing() {
         code == Some(0) && took < Duration::from_secs(3),
         "{code:?} {took:?}"
     );
+}
+
+#[tokio::test]
+async fn an_outage_of_redis_is_said_once_and_so_is_its_end() {
+    let mut redis = market_in_redis().await;
+    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+    let yaml = directory.path().join("analyzer.yaml");
+    let text_of_it = std::fs::read_to_string(&yaml).unwrap();
+    let quick = text_of_it.replace("timeout: 45", "timeout: 1, enabled: false");
+    std::fs::write(&yaml, format!("{quick}  analysis: {{interval_seconds: 2}}\n")).unwrap();
+    let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
+    let logs = directory.path().join("logs");
+    let count = |file: &str, words: &str| {
+        let text = std::fs::read_to_string(logs.join(file)).unwrap_or_default();
+        text.lines().filter(|line| line.contains(words)).count()
+    };
+    let advice = || count("trading_recommendations_btcfdusd.log", r#""status":"ok""#);
+    let abstentions = || count("trading_recommendations_btcfdusd.log", r#""status":"abstain""#);
+    eventually("a line with advice", PATIENCE, async || advice() > 0)
+        .await
+        .unwrap();
+    redis.kill();
+    eventually("two lines without data", PATIENCE, async || abstentions() > 1)
+        .await
+        .unwrap();
+    // Long enough for the task that writes the status to notice it too.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    redis.restart().await;
+    let books = market::books(TimeDelta::seconds(5));
+    market::publish(&mut redis.connection().await, &books, &market::minutes(60)).await;
+    let before = advice();
+    eventually("advice again", PATIENCE, async || advice() > before)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(end(child, "TERM").await.0, Some(0));
+    let log = "strategy_agent.log";
+    assert_eq!(count(log, "redis does not answer"), 1);
+    assert_eq!(count(log, "redis answers"), 2);
+    assert_eq!(count(log, "WARN"), 1);
 }
 
 /// B8: a signal during the start was forgotten.

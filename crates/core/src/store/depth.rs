@@ -160,10 +160,11 @@ impl Store {
     /// Reads up to `count` books (at least one), newest first, starting `skip` elements behind the newest.
     ///
     /// A book takes some milliseconds to read, so a caller that must stop quickly asks for few at a time.
-    /// The outer result is about Redis, the inner ones about single documents.
+    /// The outer result is about Redis, the inner ones about single documents. A STRING with one book, as an
+    /// older version kept it, is read as a list of that book.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    /// [`StoreError::Unreachable`], [`StoreError::Refused`] or [`StoreError::WrongType`].
     pub async fn recent_depth(
         &mut self,
         skip: usize,
@@ -174,7 +175,33 @@ impl Store {
             .arg(self.keys.depth())
             .arg(skip)
             .arg(skip + count.max(1) - 1);
-        let documents: Vec<String> = self.query("read the books", &command).await?;
+        let documents: Vec<String> = match self.query("read the books", &command).await {
+            Err(error) if error.is_wrong_type() => self.books_of_other_type(&command, skip).await?,
+            answer => answer?,
+        };
         Ok(documents.iter().map(|document| decode_depth(document)).collect())
+    }
+
+    /// What to make of a key that was no list when `command` read it.
+    async fn books_of_other_type(
+        &mut self,
+        command: &redis::Cmd,
+        skip: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let key = self.keys.depth();
+        let kind = self.kind_of(&key).await?;
+        match kind.as_str() {
+            "string" => {
+                let book: Option<String> = self.query("read the book", redis::cmd("GET").arg(key)).await?;
+                Ok(book.into_iter().skip(skip).collect())
+            }
+            // The collector has just mended it.
+            "list" | "none" => self.query("read the books", command).await,
+            _ => Err(StoreError::WrongType {
+                key,
+                kind,
+                wanted: "list",
+            }),
+        }
     }
 }

@@ -104,6 +104,12 @@ impl Store {
         self.judge(action, outcome)
     }
 
+    /// The type of a key, as Redis calls it; `none` when there is no such key.
+    pub(super) async fn kind_of(&mut self, key: &str) -> Result<String, StoreError> {
+        self.query("read the type of a key", redis::cmd("TYPE").arg(key))
+            .await
+    }
+
     /// Runs several commands as one transaction.
     pub(super) async fn pipeline<T: FromRedisValue>(
         &mut self,

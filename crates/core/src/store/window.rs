@@ -364,7 +364,7 @@ impl Store {
     /// The outer result is about Redis, the inner ones about single documents.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    /// [`StoreError::Unreachable`], [`StoreError::Refused`] or [`StoreError::WrongType`].
     pub async fn recent_minutes(
         &mut self,
         skip: usize,
@@ -377,12 +377,23 @@ impl Store {
     async fn window_slice(&mut self, start: usize, count: usize) -> Result<Vec<String>, StoreError> {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.window()).arg(start).arg(start + count - 1);
-        self.query("read the window", &command).await
+        match self.query("read the window", &command).await {
+            Err(error) if error.is_wrong_type() => {
+                let key = self.keys.window();
+                let kind = self.kind_of(&key).await?;
+                Err(StoreError::WrongType {
+                    key,
+                    kind,
+                    wanted: "list",
+                })
+            }
+            answer => answer,
+        }
     }
 
     async fn window_is_list(&mut self) -> Result<bool, StoreError> {
         let key = self.keys.window();
-        let kind: String = self.query("read the window", redis::cmd("TYPE").arg(key)).await?;
+        let kind = self.kind_of(&key).await?;
         Ok(kind == "list" || kind == "none")
     }
 }

@@ -48,8 +48,7 @@ const OVERFULL: usize = 4;
 /// Runs until the program stops and everything is saved.
 ///
 /// # Errors
-/// [`CollectorError::OtherSymbol`] when the keys belong to another market, [`CollectorError::Archive`]
-/// when at the end neither Redis nor storage takes what is waiting.
+/// [`CollectorError::OtherSymbol`] when the keys belong to another market.
 pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let _saved = shared.saved.clone().drop_guard();
     let settings = &shared.settings;
@@ -406,6 +405,7 @@ impl PersistTask {
             Ok(Err(Interruption::NoRoom)) => {}
             Err(_) => tracing::warn!("redis does not take the last minutes in time"),
         }
-        self.unsaved.keep(pending.minutes.into_values().collect()).await
+        self.unsaved.keep(pending.minutes.into_values().collect()).await;
+        Ok(())
     }
 }

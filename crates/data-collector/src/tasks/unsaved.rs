@@ -112,20 +112,24 @@ impl Unsaved {
         }
     }
 
-    /// Writes minutes for the next run.
-    ///
-    /// # Errors
-    /// [`CollectorError::Archive`] when storage does not take them.
-    pub(crate) async fn keep(&self, minutes: Vec<MinuteFootprint>) -> Result<(), CollectorError> {
+    /// Writes minutes for the next run. Where storage does not take them either, they are asked for again by
+    /// id at the next start: the log says so, and the stop goes on.
+    pub(crate) async fn keep(&self, minutes: Vec<MinuteFootprint>) {
         let count = minutes.len();
-        if count > 0 {
-            file_all(self.place.clone(), minutes).await?;
-            tracing::warn!(
+        if count == 0 {
+            return;
+        }
+        match file_all(self.place.clone(), minutes).await {
+            Ok(()) => tracing::warn!(
                 minutes = count,
                 "minutes written to storage/unsaved, they are stored at the next start"
-            );
+            ),
+            Err(error) => tracing::error!(
+                minutes = count,
+                error = &error as &dyn std::error::Error,
+                "neither redis nor storage takes the last minutes: the next start asks the exchange for them again"
+            ),
         }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
-use crate::num::{SIGNIFICANT_DIGITS, json_number, to_f64};
+use crate::num::{SIGNIFICANT_DIGITS, to_f64};
 
 /// An exact decimal that can always be stored: at most 15 significant digits, no trailing zeros.
 ///
@@ -34,7 +34,8 @@ impl Number {
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json_number::serialize(&self.0, serializer)
+        // Storable by construction, also where zeros follow the 15 digits.
+        serializer.serialize_f64(self.to_f64())
     }
 }
 

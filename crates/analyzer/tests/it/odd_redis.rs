@@ -1,0 +1,176 @@
+//! Cycles on a Redis that answers and has something else than the layout says, or does not allow something.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use market_sim::redis::{RedisOptions, RedisServer};
+use market_sim::wait::eventually;
+use redis::AsyncCommands as _;
+use rust_decimal::dec;
+use serde_json::Value;
+use strategy_core::config::Config;
+use strategy_core::model::{DepthLevel, DepthSnapshot};
+use strategy_core::num::Quantity;
+use strategy_core::store::encode_depth;
+
+use crate::market;
+use crate::world::{PATIENCE, Running, World, once};
+
+/// Longest a cycle may take that has nothing to wait for.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// The configuration of a world without a model, with `redis` in front of the other settings of that section.
+fn config(world: &World, redis: &str, interval: u32) -> Config {
+    let text = market::yaml(
+        world.directory.path(),
+        world.redis.port(),
+        "http://127.0.0.1:1/v1",
+        "timeout: 1, enabled: false",
+    );
+    let text = text.replace("redis: {", &format!("redis: {{{redis}"));
+    let text = format!("{text}  analysis: {{interval_seconds: {interval}}}\n");
+    let environment = [("REDIS_PASSWORD".to_owned(), "known-to-the-test".to_owned())].into();
+    Config::parse(&text, "test.yaml", &environment).unwrap().0
+}
+
+/// Runs one command.
+async fn command(world: &World, words: &str) {
+    let mut words = words.split(' ');
+    let mut command = redis::cmd(words.next().unwrap());
+    for word in words {
+        command.arg(word);
+    }
+    let () = command
+        .query_async(&mut world.redis.connection().await)
+        .await
+        .unwrap();
+}
+
+fn assert_abstains(line: &Value, words: &str) {
+    assert_eq!(line["status"], "abstain", "{line}");
+    assert_eq!(line["abstain_reason"], "incomplete_data", "{line}");
+    for field in ["reasoning", "detail"] {
+        assert!(line[field].as_str().unwrap().contains(words), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_single_book_of_an_older_version_is_read() {
+    let world = World::new().await;
+    let book = encode_depth(&market::books(TimeDelta::seconds(5))[0]).unwrap();
+    let () = world
+        .redis
+        .connection()
+        .await
+        .set("depth_snapshot_5000", book)
+        .await
+        .unwrap();
+    assert!(once(&config(&world, "", 60)).await);
+    let analysis = world.analysis().await.unwrap();
+    assert_eq!(analysis["data_honesty"]["snapshots_used"], 1);
+    assert_eq!(analysis["context"]["mid"], 110_150);
+    assert_eq!(world.lines()[0]["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_named_in_the_line_at_once_and_in_the_status() {
+    for (key, set, kind) in [
+        ("depth_snapshot_5000", "HSET depth_snapshot_5000 a b", "hash"),
+        ("trades_window", "SET trades_window a", "string"),
+    ] {
+        let world = World::new().await;
+        command(&world, &format!("DEL {key}")).await;
+        command(&world, set).await;
+        let words = format!("{key} in redis is a {kind}, not a list");
+        let asked = Instant::now();
+        assert!(once(&config(&world, "", 60)).await);
+        assert!(asked.elapsed() < PROMPT, "{:?}", asked.elapsed());
+        assert_abstains(&world.lines()[0], &words);
+
+        let running = Running::start(&config(&world, "", 60));
+        eventually("the status names it", PATIENCE, async || {
+            world.degraded().await == Some(vec![words.clone()])
+        })
+        .await
+        .unwrap();
+        assert!(running.stop().await.0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_do_is_reported_as_refused() {
+    for (action, rules) in [
+        (
+            "read the window",
+            "~analyzer_status ~depth_snapshot_5000 ~trading_recommendations",
+        ),
+        (
+            "store the analysis",
+            "~analyzer_status ~depth_snapshot_5000 ~trades_window ~trading_recommendations",
+        ),
+    ] {
+        let world = World::new().await;
+        command(
+            &world,
+            &format!("ACL SETUSER limited on >known-to-the-test +@all {rules}"),
+        )
+        .await;
+        let redis = "username: limited, password: '${REDIS_PASSWORD}', ";
+        let running = Running::start(&config(&world, redis, 60));
+        let words = format!("redis refuses: {action}: NoPerm");
+        eventually("the status names it", PATIENCE, async || {
+            let degraded = world.degraded().await.unwrap_or_default();
+            degraded.len() == 1 && degraded[0].starts_with(&words)
+        })
+        .await
+        .unwrap();
+        assert!(running.stop().await.0);
+        assert_abstains(&world.lines()[0], action);
+        assert_eq!(world.analysis().await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_password_is_not_tried_again_and_again() {
+    let mut world = World::new().await;
+    let options = RedisOptions {
+        password: Some("another".to_owned()),
+        ..RedisOptions::default()
+    };
+    world.redis = RedisServer::start_with(options).await;
+    for password in ["password: '${REDIS_PASSWORD}', ", ""] {
+        let asked = Instant::now();
+        assert!(!once(&config(&world, password, 60)).await);
+        assert!(asked.elapsed() < PROMPT, "{:?}", asked.elapsed());
+    }
+}
+
+/// Sums of such a book have more digits than a number of the layout keeps.
+#[tokio::test]
+async fn the_analysis_of_absurd_quantities_is_stored() {
+    let world = World::new().await;
+    let huge = |levels: &[DepthLevel]| -> Vec<DepthLevel> {
+        let quantity = Quantity::new(dec!(987654321987654)).unwrap();
+        levels
+            .iter()
+            .map(|level| DepthLevel { quantity, ..*level })
+            .collect()
+    };
+    let books: Vec<DepthSnapshot> = market::books(TimeDelta::seconds(5))
+        .iter()
+        .map(|book| {
+            let (bids, asks) = (huge(book.bids()), huge(book.asks()));
+            let id = book.last_update_id();
+            DepthSnapshot::new(market::symbol(), book.received_at(), id, bids, asks).unwrap()
+        })
+        .collect();
+    let mut connection = world.redis.connection().await;
+    market::publish(&mut connection, &books, &market::minutes(180)).await;
+    assert!(once(&config(&world, "", 60)).await);
+    assert_eq!(world.lines()[0]["status"], "ok");
+    let analysis = world.analysis().await.unwrap();
+    assert!(
+        analysis["context"]["bid_volume_1_0"].as_f64().unwrap() > 1e17,
+        "{analysis}"
+    );
+}
