@@ -62,12 +62,15 @@ impl Store {
     /// Looks at the window without reading it.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    /// [`StoreError::Unreachable`], [`StoreError::Refused`] or [`StoreError::WrongType`].
     pub async fn window_head(&mut self) -> Result<WindowHead, StoreError> {
         let mut invocation = HEAD.prepare_invoke();
         invocation.key(self.keys.window()).key(self.keys.window_changes());
-        let (length, newest, oldest, latest): (usize, String, String, String) =
-            self.script("look at the window", &invocation).await?;
+        let looked = self.script("look at the window", &invocation).await;
+        let (length, newest, oldest, latest): (usize, String, String, String) = match looked {
+            Err(error) if error.is_wrong_type() => return Err(self.window_of_other_type().await?),
+            looked => looked?,
+        };
         Ok(WindowHead::new(length, &newest, &oldest, &latest))
     }
 

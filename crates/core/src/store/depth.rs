@@ -150,7 +150,17 @@ impl Store {
             .key(self.keys.depth())
             .arg(skip)
             .arg(skip + count.max(1) - 1);
-        let (length, heads): (usize, Vec<String>) = self.script("look at the books", &invocation).await?;
+        let looked = self.script("look at the books", &invocation).await;
+        let (length, heads): (usize, Vec<String>) = match looked {
+            // A STRING with one book, as an older version kept it, is a list of that book.
+            Err(error) if error.is_wrong_type() => {
+                let mut command = redis::cmd("LRANGE");
+                command.arg(self.keys.depth()).arg(skip).arg(skip);
+                let books = self.books_of_other_type(&command, skip).await?;
+                (1, books)
+            }
+            looked => looked?,
+        };
         Ok(DepthHeads {
             length,
             keys: heads.iter().map(|head| key_of(head)).collect(),

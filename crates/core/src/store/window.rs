@@ -378,17 +378,20 @@ impl Store {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.window()).arg(start).arg(start + count - 1);
         match self.query("read the window", &command).await {
-            Err(error) if error.is_wrong_type() => {
-                let key = self.keys.window();
-                let kind = self.kind_of(&key).await?;
-                Err(StoreError::WrongType {
-                    key,
-                    kind,
-                    wanted: "list",
-                })
-            }
+            Err(error) if error.is_wrong_type() => Err(self.window_of_other_type().await?),
             answer => answer,
         }
+    }
+
+    /// The error for a window that is no list.
+    pub(super) async fn window_of_other_type(&mut self) -> Result<StoreError, StoreError> {
+        let key = self.keys.window();
+        let kind = self.kind_of(&key).await?;
+        Ok(StoreError::WrongType {
+            key,
+            kind,
+            wanted: "list",
+        })
     }
 
     async fn window_is_list(&mut self) -> Result<bool, StoreError> {
