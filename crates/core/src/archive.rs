@@ -124,7 +124,11 @@ impl Archive {
         })?;
         let filed = match self.existing(&path)? {
             None => Filed::Written,
-            Some(old) if old == text.as_bytes() => return Ok(Filed::AlreadyThere),
+            Some(old) if old == text.as_bytes() => {
+                // Perhaps the last attempt got as far as the rename.
+                self.sync(&path)?;
+                return Ok(Filed::AlreadyThere);
+            }
             Some(old) => match self.compare(&old, minute) {
                 Filed::AlreadyThere => return Ok(Filed::AlreadyThere),
                 Filed::KeptAside => {
@@ -251,8 +255,16 @@ impl Archive {
             drop(fs::remove_file(&temporary));
             return Err(self.failure("write", path, source));
         }
-        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
-        directory.map_err(|source| self.failure("sync", &self.directory, source))
+        self.sync(path)
+    }
+
+    /// Makes a file and its name durable.
+    fn sync(&self, path: &Path) -> Result<(), ArchiveError> {
+        for place in [path, &self.directory] {
+            let synced = File::open(place).and_then(|place| place.sync_all());
+            synced.map_err(|source| self.failure("sync", place, source))?;
+        }
+        Ok(())
     }
 
     fn make_directory(&self) -> Result<(), ArchiveError> {

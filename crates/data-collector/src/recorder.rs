@@ -6,9 +6,10 @@
 
 mod values;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use strategy_core::model::{AggTrade, MinuteFootprint};
+use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
 use strategy_core::num::{BucketWidth, Price};
 use strategy_core::time::{ExchangeMs, Minute};
 
@@ -52,6 +53,9 @@ const PLAUSIBLE_AHEAD_MS: i64 = 3_600_000;
 /// greatest real jump known of this market was 13 %.
 const PLAUSIBLE_PRICE_FACTOR: f64 = 5.0;
 
+/// Missing ids that are remembered, in case one comes all the same.
+const HOLES_KEPT: usize = 64;
+
 /// How much later than the newest trade a lower id must be to look like a fresh start of the ids.
 const RESET_AFTER_MS: i64 = 60_000;
 
@@ -83,6 +87,8 @@ pub(crate) struct Recorder {
     rebase: bool,
     /// Price of the last trade let out.
     last_price: Option<Price>,
+    /// The last ids the exchange did not have.
+    holes: VecDeque<IdRange>,
     /// The highest id that is known to exist and the latest trade time.
     head: Option<(u64, ExchangeMs)>,
     known_last: Option<u64>,
@@ -138,6 +144,7 @@ impl Recorder {
             retry: RETRY.0,
             rebase: false,
             last_price: None,
+            holes: VecDeque::new(),
             head: anchor.newest,
             known_last: anchor.known_last,
             links: Vec::new(),
@@ -277,6 +284,7 @@ impl Recorder {
             }
             Offer::Duplicate => {
                 self.counts.duplicates += 1;
+                self.mend_hole(row, effects);
                 let later = |trade: AggTrade| trade.traded_at > self.ledger.newest() + RESET_AFTER_MS;
                 if matches!(row, TradeRow::Trade(trade) if later(trade)) {
                     self.ask_newest(uptime);
@@ -455,6 +463,10 @@ impl Recorder {
                 Link::Hole(hole) => {
                     self.counts.hole_ids += hole.count();
                     self.ledger.note_hole(hole);
+                    self.holes.push_back(hole);
+                    if self.holes.len() > HOLES_KEPT {
+                        self.holes.pop_front();
+                    }
                     continue;
                 }
                 Link::Row(TradeRow::Dead { .. }) => {
@@ -516,6 +528,18 @@ impl Recorder {
     fn publish_sealed(&mut self, sealed: Vec<MinuteFootprint>, effects: &mut Vec<Effect>) {
         self.counts.minutes_complete += sealed.len() as u64;
         effects.extend(sealed.into_iter().map(Effect::Publish));
+    }
+
+    /// A trade that REST twice did not have came all the same: its minute is asked for again.
+    fn mend_hole(&mut self, row: TradeRow, effects: &mut Vec<Effect>) {
+        let within = |hole: &IdRange| (hole.first..=hole.last).contains(&row.id());
+        if let (TradeRow::Trade(trade), true) = (row, self.holes.iter().any(within))
+            && let Ok(minute) = Minute::containing(trade.traded_at)
+        {
+            self.counts.invalidated_minutes += 1;
+            self.ledger.spoil(minute);
+            effects.push(Effect::Invalidate(minute));
+        }
     }
 
     /// False for a price so far from the last one that REST must confirm it.

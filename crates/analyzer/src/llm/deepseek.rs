@@ -168,7 +168,7 @@ impl Deepseek {
     async fn send(&self, conversation: &Conversation<'_>) -> Result<(Turn, Value), LlmError> {
         let request = conversation.request();
         let answer: Value = match self.client.chat().create_byot(request).await {
-            Ok(answer) => answer,
+            Ok(answer) => without_secret(answer, self.key.expose_secret()),
             Err(error) => return Err(self.failure(error)),
         };
         match Turn::read(&answer) {
@@ -214,6 +214,22 @@ impl Deepseek {
     }
 }
 
+/// An answer in which the key, should a peer repeat it, is blacked out: answers go to log, archive and Redis.
+fn without_secret(value: Value, key: &str) -> Value {
+    match value {
+        Value::String(text) if text.contains(key) => Value::String(text.replace(key, "[REDACTED]")),
+        Value::Array(values) => values
+            .into_iter()
+            .map(|value| without_secret(value, key))
+            .collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, without_secret(value, key)))
+            .collect(),
+        value => value,
+    }
+}
+
 /// Replaces every word that shows the key, its last characters or something of its kind.
 fn redacted(message: &str, key: &str) -> String {
     let tail = key.get(key.len().saturating_sub(4)..).unwrap_or(key);
@@ -234,6 +250,14 @@ fn redacted(message: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_the_key_is_blacked_out_wherever_it_does() {
+        let answer = serde_json::json!({"choices": [{"message": {"content": "you sent known-to-the-test, why"}}], "n": 1});
+        let expected =
+            serde_json::json!({"choices": [{"message": {"content": "you sent [REDACTED], why"}}], "n": 1});
+        assert_eq!(without_secret(answer, "known-to-the-test"), expected);
+    }
 
     #[test]
     fn a_message_never_shows_the_key() {

@@ -27,6 +27,10 @@ pub(crate) const WINDOW_SLICE: usize = 60;
 /// Most elements kept that were found in the window and are no minutes of ours.
 const SET_ASIDE_LIMIT: usize = 2880;
 
+/// A repaired window may have this many times its size: what is too much leaves it for storage in the ordinary
+/// way. Minutes even older are set aside.
+const REPAIRED_SIZES: usize = 4;
+
 /// Compares the list with the image and changes it in one step.
 ///
 /// Every minute put in is noted in the list of changes in the same step, so that a reader can tell what it has
@@ -235,7 +239,10 @@ impl Store {
                 break;
             }
         }
-        let rebuilt = WindowImage::default().plan(minutes, size);
+        let rebuilt = WindowImage::default().plan(minutes, size.saturating_mul(REPAIRED_SIZES));
+        for footprint in &rebuilt.too_old {
+            foreign.push(super::encode_minute(symbol, footprint).map_err(StoreError::Encode)?);
+        }
         let temporary = format!("{window}_rebuilt");
         let mut pipeline = redis::pipe();
         pipeline.atomic().del(&temporary).ignore();

@@ -45,8 +45,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Hold after "not available in your location" and the like: asking again soon cannot help.
 const REFUSED_HOLD: Duration = Duration::from_secs(300);
 
-/// A hold longer than this is remembered across a restart.
-const REMEMBERED_HOLD: Duration = Duration::from_secs(30);
+/// A hold of this length or longer is remembered across a restart.
+const REMEMBERED_HOLD: Duration = Duration::from_secs(5);
 
 /// Depth weights by the highest limit they apply to.
 const DEPTH_WEIGHTS: [(u16, u32); 4] = [(100, 5), (500, 25), (1000, 50), (5000, 250)];
@@ -306,7 +306,8 @@ impl RestClient {
                 "the exchange orders to wait, no request is sent meanwhile"
             );
             if held >= REMEMBERED_HOLD {
-                self.remember_hold(held);
+                // The longest order in force, which may be an earlier one.
+                self.remember_hold(self.held_for());
             }
         }
     }
@@ -315,7 +316,11 @@ impl RestClient {
     fn remember_hold(&self, held: Duration) {
         let until = self.clock.now() + chrono::Duration::from_std(held).unwrap_or_default();
         let directory = self.hold_file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let written = directory.and_then(|()| std::fs::write(&self.hold_file, until.timestamp().to_string()));
+        // Whole or not at all: half a number would be another order.
+        let temporary = self.hold_file.with_extension("tmp");
+        let written = directory
+            .and_then(|()| std::fs::write(&temporary, (until.timestamp() + 1).to_string()))
+            .and_then(|()| std::fs::rename(&temporary, &self.hold_file));
         if let Err(error) = written {
             tracing::warn!(
                 path = %self.hold_file.display(),

@@ -245,6 +245,20 @@ fn a_frame_from_the_far_future_moves_no_minute() {
 }
 
 #[test]
+fn a_trade_that_was_taken_for_missing_and_comes_all_the_same_is_asked_for_again() {
+    let start = minute(0).start_ms();
+    let mut bench = Bench::new(vec![trade(1, start + 10), trade(3, start + 30)], minute(0));
+    bench.stream(bench.tape[0]);
+    bench.stream(bench.tape[1]);
+    bench.pass(Duration::from_secs(5), true);
+    assert!(!bench.recorder.has_gap(), "rest has twice answered without it");
+    bench.stream(trade(2, start + 20));
+    assert_eq!(bench.invalid, [minute(0)]);
+    bench.pass(Duration::from_secs(62), true);
+    assert!(!bench.window[&minute(0)].complete);
+}
+
+#[test]
 fn ids_that_begin_anew_are_noticed() {
     let start = minute(0).start_ms();
     let mut bench = Bench::new(vec![trade(1_000_000, start + 10)], minute(0));

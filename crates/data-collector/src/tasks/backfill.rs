@@ -40,6 +40,7 @@ const MANY_TRADES: u64 = 20_000;
 pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let mut task = BackfillTask {
         length: CHUNK_MINUTES.0,
+        begun: None,
         done: 0,
         total: 0,
         logged: None,
@@ -54,6 +55,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
 struct BackfillTask {
     shared: Arc<Shared>,
     length: i64,
+    /// First minute that was not history when the program began.
+    begun: Option<Minute>,
     done: u64,
     total: u64,
     logged: Option<Uptime>,
@@ -102,15 +105,17 @@ impl BackfillTask {
             history_until, head, ..
         } = self.shared.reach()?;
         let window = self.shared.window.borrow().clone()?;
+        // What became incomplete since the start is healed however far back a start fills the window.
+        let begun = *self.begun.get_or_insert(history_until);
         let settings = &self.shared.settings;
-        let reach = i64::from(settings.backfill_minutes)
-            .min(i64::try_from(settings.window_minutes).unwrap_or(i64::MAX));
-        if reach == 0 {
-            return None;
-        }
+        let window_minutes = i64::try_from(settings.window_minutes).unwrap_or(i64::MAX);
+        let reach = i64::from(settings.backfill_minutes).min(window_minutes);
         // The newest element may be younger than `history_until` by some minutes; the window must not overflow.
         let newest = window.newest().unwrap_or(history_until).max(history_until);
-        let horizon = newest.offset(1 - reach);
+        let horizon = newest
+            .offset(1 - reach)
+            .min(begun)
+            .max(newest.offset(1 - window_minutes));
         let missing = missing_minutes(&window, horizon, history_until);
         self.report(missing);
         Some((next_chunk(&window, horizon, history_until, self.length)?, head?))
