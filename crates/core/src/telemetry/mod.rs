@@ -167,8 +167,11 @@ impl Sinks {
     }
 
     fn write(&self, line: &Line) {
+        // Both under one lock, so that both have the lines in the same order.
+        let mut file = self.file();
         self.console.send(line.text(self.console.is_terminal()));
-        let news = self.file().append(&line.text(false));
+        let news = file.append(&line.text(false));
+        drop(file);
         if let Some(news) = news {
             let line = Line::new(
                 SystemClock.now(),
