@@ -159,8 +159,8 @@ mod tests {
         let settings = settings("localhost", 2880, 2880);
         assert_eq!((settings.redis.port, settings.redis.is_plain()), (6390, true));
         assert_eq!(
-            settings.recommendations(Path::new("/work")),
-            Path::new("/work/var/trading_recommendations_ethfdusd.log")
+            settings.recommendations(Path::new("/srv")),
+            Path::new("/srv/var/trading_recommendations_ethfdusd.log")
         );
     }
 
