@@ -3,8 +3,9 @@
 //! A file appears whole or not at all: temporary file, fsync, rename, fsync of the directory. What stands
 //! there already is never overwritten blindly. The calls block; run them off the async threads.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,13 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Largest file that is read back for a comparison; a minute of 1000 levels has about 200 KB.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// What stands in the file of a minute that is not complete.
+const INCOMPLETE_MARK: &[u8] = b"\"complete\": false";
+
+/// The mark stands in the last bytes of a file: behind it are the counts of what was dropped and the missing
+/// ids, of which this has room for about 60.
+const TAIL_BYTES: u64 = 4096;
 
 /// Why a minute could not be made durable. It stays where it was.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +125,32 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`]; nothing that stood there before is lost then.
     pub fn file(&self, minute: &MinuteFootprint) -> Result<Filed, ArchiveError> {
+        let filed = self.place(minute)?;
+        self.sync(&self.directory)?;
+        Ok(filed)
+    }
+
+    /// Makes minutes durable, all of them when it returns. May be repeated. Returns those whose file was
+    /// something else and was kept aside.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] for the first that could not be filed; nothing that stood there before is lost then.
+    pub fn file_all(&self, minutes: &[MinuteFootprint]) -> Result<Vec<Minute>, ArchiveError> {
+        let mut kept_aside = Vec::new();
+        for minute in minutes {
+            if self.place(minute)? == Filed::KeptAside {
+                kept_aside.push(minute.minute);
+            }
+        }
+        // The names become durable together: one of these costs as much as a file.
+        if !minutes.is_empty() {
+            self.sync(&self.directory)?;
+        }
+        Ok(kept_aside)
+    }
+
+    /// Writes a minute's file; its name is not durable yet.
+    fn place(&self, minute: &MinuteFootprint) -> Result<Filed, ArchiveError> {
         let path = self.path_of(minute.minute);
         let text = encode_minute_pretty(&self.symbol, minute).map_err(|source| ArchiveError::Encode {
             minute: minute.minute,
@@ -140,6 +174,39 @@ impl Archive {
         };
         self.replace(&path, text.as_bytes())?;
         Ok(filed)
+    }
+
+    /// Says in the file of a minute that it is not complete. False if there is no such file, or it said so
+    /// already.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the file is as it was then.
+    pub fn mark_incomplete(&self, minute: Minute) -> Result<bool, ArchiveError> {
+        let Some(mut footprint) = self.read(minute)?.filter(|footprint| footprint.complete) else {
+            return Ok(false);
+        };
+        footprint.complete = false;
+        let text = encode_minute_pretty(&self.symbol, &footprint)
+            .map_err(|source| ArchiveError::Encode { minute, source })?;
+        self.replace(&self.path_of(minute), text.as_bytes())?;
+        self.sync(&self.directory)?;
+        Ok(true)
+    }
+
+    /// Minutes from `since` on whose file says that it is not complete.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`]; a directory that does not exist has no minutes.
+    pub fn incomplete_since(&self, since: Minute) -> Result<BTreeSet<Minute>, ArchiveError> {
+        let mut incomplete = BTreeSet::new();
+        for minute in self.minutes()?.into_iter().filter(|minute| *minute >= since) {
+            let path = self.path_of(minute);
+            let marked = says_incomplete(&path).map_err(|source| self.failure("read", &path, source))?;
+            if marked {
+                incomplete.insert(minute);
+            }
+        }
+        Ok(incomplete)
     }
 
     /// Reads one file of the archive back; `None` if there is none.
@@ -255,24 +322,39 @@ impl Archive {
             drop(fs::remove_file(&temporary));
             return Err(self.failure("write", path, source));
         }
-        self.sync(path)
-    }
-
-    /// Makes a file and its name durable.
-    fn sync(&self, path: &Path) -> Result<(), ArchiveError> {
-        for place in [path, &self.directory] {
-            let synced = File::open(place).and_then(|place| place.sync_all());
-            synced.map_err(|source| self.failure("sync", place, source))?;
-        }
         Ok(())
     }
 
+    /// Makes a file durable, or the names in a directory.
+    fn sync(&self, path: &Path) -> Result<(), ArchiveError> {
+        let synced = File::open(path).and_then(|place| place.sync_all());
+        synced.map_err(|source| self.failure("sync", path, source))
+    }
+
+    /// Makes the directory, and its name durable.
     fn make_directory(&self) -> Result<(), ArchiveError> {
+        if self.directory.is_dir() {
+            return Ok(());
+        }
         let made = DirBuilder::new()
             .recursive(true)
             .mode(0o750)
             .create(&self.directory);
-        made.map_err(|source| self.failure("create", &self.directory, source))
+        made.map_err(|source| self.failure("create", &self.directory, source))?;
+        for parent in self.directory.ancestors().skip(1) {
+            let named = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            match File::open(named).and_then(|place| place.sync_all()) {
+                Ok(()) => {}
+                // Above the first directory that is not ours there is nothing new.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+                Err(source) => return Err(self.failure("sync", named, source)),
+            }
+        }
+        Ok(())
     }
 
     #[expect(
@@ -286,6 +368,18 @@ impl Archive {
             source,
         }
     }
+}
+
+/// True if a file in the archive's format says that its minute is not complete. The rest of it is not read.
+fn says_incomplete(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(tail
+        .windows(INCOMPLETE_MARK.len())
+        .any(|bytes| bytes == INCOMPLETE_MARK))
 }
 
 /// True for two versions with the same trades. A hole of the exchange's own ids between two minutes may be
@@ -372,6 +466,32 @@ mod tests {
             .permanent_holes
             .push(crate::model::IdRange { first: 2, last: 3 });
         assert_eq!(archive.file(&noted).unwrap(), Filed::AlreadyThere);
+    }
+
+    #[test]
+    fn minutes_that_are_not_complete_are_found_and_marked() {
+        let (_directory, archive) = archive();
+        let at = |offset: i64, complete: bool| {
+            let mut footprint = minute(3, complete);
+            footprint.minute = footprint.minute.offset(offset);
+            let holes = (0..20).map(|first| crate::model::IdRange { first, last: first });
+            footprint.permanent_holes = holes.collect();
+            footprint
+        };
+        let minutes = [at(0, true), at(1, false), at(2, true), at(3, false)];
+        assert_eq!(archive.file_all(&minutes).unwrap(), []);
+        let found = |since: i64| -> Vec<Minute> {
+            let since = minutes[0].minute.offset(since);
+            archive.incomplete_since(since).unwrap().into_iter().collect()
+        };
+        assert_eq!(found(0), [minutes[1].minute, minutes[3].minute]);
+        assert_eq!(found(2), [minutes[3].minute]);
+        assert!(archive.mark_incomplete(minutes[2].minute).unwrap());
+        assert!(!archive.mark_incomplete(minutes[2].minute).unwrap());
+        assert!(!archive.mark_incomplete(minutes[0].minute.offset(9)).unwrap());
+        assert_eq!(found(2), [minutes[2].minute, minutes[3].minute]);
+        assert_eq!(archive.file(&minutes[2]).unwrap(), Filed::Completed);
+        assert_eq!(found(2), [minutes[3].minute]);
     }
 
     // B15: a file of another origin under the same name was overwritten.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use strategy_core::model::{IdRange, MinuteFootprint};
-use strategy_core::num::BucketWidth;
+use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
+use strategy_core::num::{BucketWidth, NumError};
 use strategy_core::store::WindowImage;
 use strategy_core::time::{MINUTE_MS, Minute};
 
 use crate::binance::parse::TradeRow;
+use crate::chain::gaps;
 
 /// A chunk is read until a trade this much later than its end was seen, because trade times may step back.
 const LOOKAHEAD_MS: i64 = MINUTE_MS;
@@ -22,42 +23,32 @@ pub(crate) struct Chunk {
     pub(crate) last: Minute,
 }
 
-/// The minutes that are to be filled: everything from `horizon` up to `open_from` that is not complete.
-pub(crate) fn missing_minutes(window: &WindowImage, horizon: Minute, open_from: Minute) -> u64 {
-    let mut missing = 0;
-    let mut minute = horizon;
-    while minute < open_from {
-        missing += u64::from(!is_complete(window, minute));
-        minute = minute.next();
-    }
-    missing
-}
-
-/// The newest run of minutes that are not complete, at most `length` of them.
+/// The newest run of minutes that are wanted, at most `length` of them, from `horizon` up to `open_from`.
 pub(crate) fn next_chunk(
-    window: &WindowImage,
     horizon: Minute,
     open_from: Minute,
     length: i64,
+    is_wanted: impl Fn(Minute) -> bool,
 ) -> Option<Chunk> {
-    let mut last = open_from.previous();
-    while last >= horizon && is_complete(window, last) {
-        if last == horizon {
+    let mut last = open_from;
+    loop {
+        if last <= horizon {
             return None;
         }
         last = last.previous();
-    }
-    if last < horizon {
-        return None;
+        if is_wanted(last) {
+            break;
+        }
     }
     let mut first = last;
-    while first > horizon && last.since(first) + 1 < length && !is_complete(window, first.previous()) {
+    while first > horizon && last.since(first) + 1 < length && is_wanted(first.previous()) {
         first = first.previous();
     }
     Some(Chunk { first, last })
 }
 
-fn is_complete(window: &WindowImage, minute: Minute) -> bool {
+/// True if the window has a minute as a whole.
+pub(crate) fn is_complete(window: &WindowImage, minute: Minute) -> bool {
     window.state(minute).is_some_and(|state| state.complete)
 }
 
@@ -82,7 +73,14 @@ pub(crate) struct ChunkReader {
     next_id: u64,
     /// Highest id that is known to exist: a page that ends before it is not the last one.
     head: u64,
-    doubted: Option<IdRange>,
+    /// Ids the last page had no trade for.
+    doubted: Vec<IdRange>,
+    /// Holes behind the last trade: they belong to the minute of the next one.
+    holes: Vec<IdRange>,
+    /// Minute of the last trade of the chunk.
+    reached: Minute,
+    /// A row that cannot be read lies between the last trade and the next.
+    spoil_next: bool,
     trades: u64,
 }
 
@@ -107,7 +105,10 @@ impl ChunkReader {
             minutes,
             next_id,
             head,
-            doubted: None,
+            doubted: Vec::new(),
+            holes: Vec::new(),
+            reached: chunk.first,
+            spoil_next: false,
             trades: 0,
         };
         let progress = first_id.map_or(Progress::Done, |from| Progress::Ask { from });
@@ -117,51 +118,90 @@ impl ChunkReader {
     /// Takes the page that was asked for.
     ///
     /// Only a trade well behind the chunk, or the id that was the highest when the chunk was begun, ends it:
-    /// a short or empty page proves nothing.
+    /// a short or empty page proves nothing. Ids that are absent, and rows that cannot be read, are asked for
+    /// once more; the minutes around a row that still cannot be read are incomplete.
     ///
     /// # Errors
-    /// [`strategy_core::num::NumError`] when a sum cannot be kept exactly.
-    pub(crate) fn on_page(&mut self, rows: &[TradeRow]) -> Result<Progress, strategy_core::num::NumError> {
-        for row in rows {
+    /// [`NumError`] when a sum cannot be kept exactly.
+    pub(crate) fn on_page(&mut self, rows: &[TradeRow]) -> Result<Progress, NumError> {
+        let asked = self.next_id;
+        let doubted = std::mem::replace(&mut self.doubted, gaps(asked, rows).collect());
+        let twice = |first, last| doubted.iter().any(|gap| gap.first <= first && last <= gap.last);
+        for row in rows.iter().filter(|row| row.id() >= asked) {
             let id = row.id();
-            if id < self.next_id {
-                continue;
-            }
             if id > self.next_id {
                 let hole = IdRange {
                     first: self.next_id,
                     last: id - 1,
                 };
-                if self.doubted != Some(hole) {
-                    // Ids may be missing for good, but one answer is no proof.
-                    self.doubted = Some(hole);
+                if !twice(hole.first, hole.last) {
                     return Ok(Progress::Ask { from: self.next_id });
                 }
+                self.holes.push(hole);
+                self.next_id = id;
             }
-            let hole = (id > self.next_id).then(|| IdRange {
-                first: self.next_id,
-                last: id - 1,
-            });
+            match row {
+                TradeRow::Unreadable { .. } if !twice(id, id) => {
+                    return Ok(Progress::Ask { from: self.next_id });
+                }
+                TradeRow::Unreadable { .. } => {
+                    self.spoil(self.reached);
+                    self.spoil_next = true;
+                }
+                TradeRow::Trade(trade) if trade.traded_at >= self.chunk.last.end_ms() + LOOKAHEAD_MS => {
+                    self.end(self.chunk.last.max(self.reached));
+                    return Ok(Progress::Done);
+                }
+                TradeRow::Trade(trade) => self.add(trade)?,
+                TradeRow::Dead { .. } => {}
+            }
             self.next_id = id + 1;
-            let TradeRow::Trade(trade) = row else { continue };
-            // The parser admits only times that have a minute.
-            let Ok(minute) = Minute::containing(trade.traded_at) else {
-                continue;
-            };
-            if trade.traded_at >= self.chunk.last.end_ms() + LOOKAHEAD_MS {
-                return Ok(Progress::Done);
-            }
-            if let Some(footprint) = self.minutes.get_mut(&minute) {
-                footprint.add(trade, self.width)?;
-                footprint.permanent_holes.extend(hole);
-                self.trades += 1;
+        }
+        if self.next_id <= self.head {
+            return Ok(Progress::Ask { from: self.next_id });
+        }
+        self.end(self.chunk.last.max(self.reached));
+        Ok(Progress::Done)
+    }
+
+    fn add(&mut self, trade: &AggTrade) -> Result<(), NumError> {
+        // The parser admits only times that have a minute.
+        let Ok(minute) = Minute::containing(trade.traded_at) else {
+            return Ok(());
+        };
+        if minute > self.reached {
+            // What was found since the last trade may belong to any minute up to this one.
+            self.end(minute);
+            self.reached = minute;
+        }
+        let Some(footprint) = self.minutes.get_mut(&minute) else {
+            return Ok(());
+        };
+        footprint.permanent_holes.append(&mut self.holes);
+        footprint.add(trade, self.width)?;
+        self.spoil_next = false;
+        self.trades += 1;
+        Ok(())
+    }
+
+    /// Reading has come to `minute`, or has ended there.
+    fn end(&mut self, minute: Minute) {
+        if let Some(footprint) = self.minutes.get_mut(&minute) {
+            footprint.permanent_holes.append(&mut self.holes);
+        }
+        if std::mem::take(&mut self.spoil_next) {
+            let mut lacking = self.reached;
+            while lacking <= minute {
+                self.spoil(lacking);
+                lacking = lacking.next();
             }
         }
-        Ok(if self.next_id > self.head {
-            Progress::Done
-        } else {
-            Progress::Ask { from: self.next_id }
-        })
+    }
+
+    fn spoil(&mut self, minute: Minute) {
+        if let Some(footprint) = self.minutes.get_mut(&minute) {
+            footprint.complete = false;
+        }
     }
 
     /// Trades counted so far.
@@ -211,7 +251,8 @@ mod tests {
     #[test]
     fn the_newest_missing_minutes_come_first() {
         let chunk = |window: &WindowImage| {
-            next_chunk(window, minute(0), minute(20), 5).map(|chunk| (chunk.first, chunk.last))
+            next_chunk(minute(0), minute(20), 5, |minute| !is_complete(window, minute))
+                .map(|chunk| (chunk.first, chunk.last))
         };
         assert_eq!(chunk(&WindowImage::default()), Some((minute(15), minute(19))));
         assert_eq!(
@@ -222,13 +263,9 @@ mod tests {
             chunk(&window(&[(17, true), (19, true)])),
             Some((minute(18), minute(18)))
         );
-        assert_eq!(
-            missing_minutes(&window(&[(17, true), (19, true)]), minute(0), minute(20)),
-            18
-        );
         let whole: Vec<(i64, bool)> = (0..20).map(|number| (number, true)).collect();
         assert_eq!(chunk(&window(&whole)), None);
-        assert_eq!(next_chunk(&WindowImage::default(), minute(3), minute(3), 5), None);
+        assert_eq!(next_chunk(minute(3), minute(3), 5, |_| true), None);
     }
 
     #[test]
@@ -272,6 +309,72 @@ mod tests {
         let filled = reader.into_minutes().next().unwrap();
         assert_eq!((filled.trade_count, filled.complete), (2, true));
         assert_eq!(filled.permanent_holes, [IdRange { first: 11, last: 12 }]);
+    }
+
+    #[test]
+    fn a_hole_is_noted_once_whatever_stands_behind_it() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(2),
+        };
+        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 30, BucketWidth::ONE);
+        // Missing: 11 before a dead row, 14 to 15 across the minutes, 17 at the end of the chunk.
+        let page = [
+            row(10, minute(1), 0),
+            TradeRow::Dead { id: 12 },
+            row(13, minute(1), 5),
+            row(16, minute(2), 5),
+            row(18, minute(4), 5),
+        ];
+        assert_eq!(reader.on_page(&page), Ok(Progress::Ask { from: 11 }));
+        assert_eq!(reader.on_page(&page[1..]), Ok(Progress::Done));
+        let holes: Vec<Vec<IdRange>> = reader
+            .into_minutes()
+            .map(|minute| minute.permanent_holes)
+            .collect();
+        let hole = |first, last| IdRange { first, last };
+        assert_eq!(holes, [vec![hole(14, 15), hole(17, 17)], vec![hole(11, 11)]]);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_leaves_its_minute_incomplete_and_no_other() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(5),
+        };
+        let complete = |page: &[TradeRow]| {
+            let (mut reader, _) = ChunkReader::new(chunk, Some(10), 1000, BucketWidth::ONE);
+            let asked_again = reader.on_page(page).unwrap();
+            assert!(
+                matches!(asked_again, Progress::Ask { .. }),
+                "one answer is no proof"
+            );
+            assert_eq!(reader.on_page(page), Ok(Progress::Done));
+            let mut complete: Vec<bool> = reader.into_minutes().map(|minute| minute.complete).collect();
+            complete.reverse();
+            complete
+        };
+        let end = row(20, minute(7), 0);
+        let unreadable = TradeRow::Unreadable { id: 11 };
+        let within = [row(10, minute(2), 0), unreadable, row(12, minute(2), 5), end];
+        assert_eq!(complete(&within), [true, false, true, true, true]);
+        // Between two minutes with trades it may belong to either, or to one in between.
+        let across = [row(10, minute(2), 0), unreadable, row(12, minute(4), 5), end];
+        assert_eq!(complete(&across), [true, false, false, false, true]);
+        assert_eq!(
+            complete(&[row(10, minute(4), 0), unreadable, end]),
+            [true, true, true, false, false]
+        );
+        let first = [TradeRow::Unreadable { id: 10 }, row(11, minute(1), 0), end];
+        assert_eq!(complete(&first), [false, true, true, true, true]);
+        // Behind the chunk it is the business of the minutes there.
+        let behind = [
+            row(10, minute(5), 0),
+            row(11, minute(6), 5),
+            TradeRow::Unreadable { id: 12 },
+            end,
+        ];
+        assert_eq!(complete(&behind), [true; 5]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Rows come from the stream in any order, doubled or with gaps, and from REST pages that were asked for
 //! from a certain id on. What leaves the chain is in order and without gaps, except where the exchange
-//! itself has twice answered that it does not have an id.
+//! itself has twice answered without an id, or twice with something that is no trade.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,11 @@ pub(crate) enum Link {
     Row(TradeRow),
     /// Ids that the exchange does not have.
     Hole(IdRange),
+    /// An id whose row cannot be read, whoever is asked.
+    Unreadable {
+        /// Aggregate trade id.
+        id: u64,
+    },
 }
 
 /// What an offered row was.
@@ -40,6 +45,16 @@ pub(crate) enum Offer {
     Jump,
 }
 
+/// What a page brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageOutcome {
+    /// The chain moved.
+    pub(crate) moved: bool,
+    /// The id at which it stopped: this row cannot be read, or ids in front of it are missing, and one
+    /// more answer must say so.
+    pub(crate) stopped_at: Option<u64>,
+}
+
 /// The chain from a certain id on.
 #[derive(Debug, Clone)]
 pub(crate) struct IdChain {
@@ -49,8 +64,9 @@ pub(crate) struct IdChain {
     ahead: BTreeMap<u64, TradeRow>,
     /// Highest id offered, dropped ones included, doubted ones not.
     highest: Option<u64>,
-    /// A hole the exchange has answered once; it counts when the answer is repeated.
-    doubted: Option<IdRange>,
+    /// Ids the last page had no trade for, though it was settled by then which ids exist; they count when
+    /// the answer is repeated. In order, at most two for each row of a page.
+    doubted: Vec<IdRange>,
 }
 
 impl IdChain {
@@ -61,7 +77,7 @@ impl IdChain {
             open_start: false,
             ahead: BTreeMap::new(),
             highest: None,
-            doubted: None,
+            doubted: Vec::new(),
         }
     }
 
@@ -86,6 +102,12 @@ impl IdChain {
     /// True while an id is known to exist that was not let out.
     pub(crate) fn has_gap(&self) -> bool {
         self.highest.is_some_and(|highest| highest >= self.next)
+    }
+
+    /// Highest id that is known to exist; `None` before the first.
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.highest
+            .max(self.next.checked_sub(1).filter(|_| !self.open_start))
     }
 
     /// Rows that wait behind a gap, in order.
@@ -130,60 +152,87 @@ impl IdChain {
 
     /// Takes a REST page that was asked for with `fromId = asked_from` and lets out what is due.
     ///
-    /// Rows must rise by id. Ids that are absent between rows of the page, or between `asked_from` and
-    /// its first row, are a hole the first time and gone for good the second time.
-    ///
-    /// Returns true if the chain moved.
-    pub(crate) fn offer_page(&mut self, asked_from: u64, rows: &[TradeRow], out: &mut Vec<Link>) -> bool {
+    /// Rows must rise by id. `settled` says from which id on REST may still be behind the stream: ids below
+    /// it that are absent in front of a row of the page, and rows below it that cannot be read, are doubted
+    /// the first time and gone for good the second time. Above it an answer proves nothing.
+    pub(crate) fn offer_page(
+        &mut self,
+        asked_from: u64,
+        settled: u64,
+        rows: &[TradeRow],
+        out: &mut Vec<Link>,
+    ) -> PageOutcome {
         let before = self.next;
         if let Some(first) = rows.first()
             && std::mem::take(&mut self.open_start)
         {
             self.next = first.id();
         }
+        let mut outcome = PageOutcome {
+            moved: false,
+            stopped_at: None,
+        };
         if asked_from > self.next {
             // The page says nothing about the id that is due.
-            return false;
+            return outcome;
         }
         for row in rows {
             let id = row.id();
-            if id < self.next {
-                continue;
-            }
-            // Ids in front of this row may be waiting from the stream.
+            // Ids in front of this row may be waiting from the stream, or the row itself.
             self.drain(out);
             if id < self.next {
                 continue;
             }
-            if id > self.next && !self.pass_hole(id, out) {
+            if !self.pass_hole(id, out) {
+                outcome.stopped_at = Some(id);
                 break;
             }
-            // Behind the hole the row itself may have been waiting.
-            if id == self.next {
-                self.let_out(*row, out);
+            match row {
+                _ if id < self.next => {}
+                TradeRow::Unreadable { id } if self.is_doubted(*id, *id) => {
+                    out.push(Link::Unreadable { id: *id });
+                    self.next = id + 1;
+                }
+                TradeRow::Unreadable { id } => {
+                    outcome.stopped_at = Some(*id);
+                    break;
+                }
+                row => self.let_out(*row, out),
             }
         }
         self.drain(out);
-        self.next != before
+        if let Some(last) = rows.last() {
+            self.announce(last.id());
+        }
+        self.doubted = gaps(asked_from, rows).filter(|gap| gap.last < settled).collect();
+        outcome.moved = self.next != before;
+        outcome
     }
 
-    /// Handles the ids from the one that is due up to `id`, which the page does not have.
+    /// Lets go the ids from the one that is due up to `id`, which the page does not have. False if that needs
+    /// one more answer.
     fn pass_hole(&mut self, id: u64, out: &mut Vec<Link>) -> bool {
-        let up_to = self.ahead.keys().next().map_or(id, |waiting| id.min(*waiting));
-        let hole = IdRange {
-            first: self.next,
-            last: up_to - 1,
-        };
-        if self.doubted != Some(hole) {
-            self.doubted = Some(hole);
-            return false;
+        while self.next < id {
+            // What is waiting may lie in between, and leave another hole behind it.
+            let up_to = self.ahead.keys().next().map_or(id, |waiting| id.min(*waiting));
+            let hole = IdRange {
+                first: self.next,
+                last: up_to - 1,
+            };
+            if !self.is_doubted(hole.first, hole.last) {
+                return false;
+            }
+            out.push(Link::Hole(hole));
+            self.next = up_to;
+            self.drain(out);
         }
-        self.doubted = None;
-        out.push(Link::Hole(hole));
-        self.next = up_to;
-        self.drain(out);
-        // What was waiting may reach up to the row, or leave another hole in front of it.
-        id <= self.next || self.pass_hole(id, out)
+        true
+    }
+
+    fn is_doubted(&self, first: u64, last: u64) -> bool {
+        self.doubted
+            .iter()
+            .any(|gap| gap.first <= first && last <= gap.last)
     }
 
     fn drain(&mut self, out: &mut Vec<Link>) {
@@ -203,6 +252,22 @@ impl IdChain {
         out.push(Link::Row(row));
         self.next = row.id() + 1;
     }
+}
+
+/// The ids from `asked_from` on that a page has no readable row for, up to its last row.
+pub(crate) fn gaps(asked_from: u64, rows: &[TradeRow]) -> impl Iterator<Item = IdRange> {
+    let mut expected = asked_from;
+    rows.iter().flat_map(move |row| {
+        let id = row.id();
+        let missing = (id > expected).then(|| IdRange {
+            first: expected,
+            last: id - 1,
+        });
+        let unreadable =
+            matches!(row, TradeRow::Unreadable { .. }).then_some(IdRange { first: id, last: id });
+        expected = expected.max(id + 1);
+        missing.into_iter().chain(unreadable)
+    })
 }
 
 #[cfg(test)]
@@ -235,7 +300,7 @@ mod tests {
         assert_eq!(chain.offer(row(13), &mut out), Offer::Duplicate);
         assert_eq!(chain.offer(row(9), &mut out), Offer::Duplicate);
         assert!(chain.has_gap());
-        assert!(chain.offer_page(11, &[row(11), row(12)], &mut out));
+        assert!(chain.offer_page(11, 0, &[row(11), row(12)], &mut out).moved);
         assert_eq!(ids(&out), [10, 11, 12, 13]);
         assert!(!chain.has_gap());
     }
@@ -243,17 +308,53 @@ mod tests {
     #[test]
     fn a_hole_counts_when_the_exchange_says_so_twice() {
         let (mut chain, mut out) = (IdChain::starting_at(10), Vec::new());
-        assert!(!chain.offer_page(10, &[row(12), row(13)], &mut out));
-        assert!(chain.offer_page(10, &[row(12), row(13)], &mut out));
-        let hole = Link::Hole(IdRange { first: 10, last: 11 });
-        assert_eq!(out, [hole, Link::Row(row(12)), Link::Row(row(13))]);
+        let page = [row(12), row(13), row(15)];
+        let first = chain.offer_page(10, 20, &page, &mut out);
+        assert_eq!((first.moved, first.stopped_at), (false, Some(12)));
+        // Both holes of the page were seen by now.
+        assert!(chain.offer_page(10, 20, &page, &mut out).moved);
+        let hole = |first, last| Link::Hole(IdRange { first, last });
+        let rows = [Link::Row(row(12)), Link::Row(row(13)), Link::Row(row(15))];
+        assert_eq!(out, [hole(10, 11), rows[0], rows[1], hole(14, 14), rows[2]]);
+    }
+
+    #[test]
+    fn where_rest_may_be_behind_no_number_of_answers_makes_a_hole() {
+        let (mut chain, mut out) = (IdChain::starting_at(10), Vec::new());
+        for _ in 0..5 {
+            assert!(!chain.offer_page(10, 11, &[row(12)], &mut out).moved);
+        }
+        assert!(
+            chain
+                .offer_page(10, 11, &[row(10), row(11), row(12)], &mut out)
+                .moved
+        );
+        assert_eq!(ids(&out), [10, 11, 12]);
+        // Answers from before it was settled do not count as the first one either.
+        assert!(!chain.offer_page(13, 13, &[row(14)], &mut out).moved);
+        assert!(!chain.offer_page(13, 15, &[row(14)], &mut out).moved);
+        assert!(chain.offer_page(13, 15, &[row(14)], &mut out).moved);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_let_go_when_it_comes_twice() {
+        let (mut chain, mut out) = (IdChain::starting_at(10), Vec::new());
+        let page = [row(10), TradeRow::Unreadable { id: 11 }, row(12)];
+        assert_eq!(chain.offer_page(10, 20, &page, &mut out).stopped_at, Some(11));
+        assert!(chain.has_gap());
+        assert!(chain.offer_page(11, 20, &page[1..], &mut out).moved);
+        assert_eq!(out[1..], [Link::Unreadable { id: 11 }, Link::Row(row(12))]);
+        // The stream's row counts where it could be read.
+        out.clear();
+        chain.offer(row(13), &mut out);
+        assert_eq!(out, [Link::Row(row(13))]);
     }
 
     #[test]
     fn a_page_that_was_asked_for_too_far_ahead_proves_nothing() {
         let (mut chain, mut out) = (IdChain::starting_at(10), Vec::new());
         for _ in 0..3 {
-            assert!(!chain.offer_page(12, &[row(12)], &mut out));
+            assert!(!chain.offer_page(12, 20, &[row(12)], &mut out).moved);
         }
         assert!(out.is_empty());
     }
@@ -273,7 +374,7 @@ mod tests {
             assert_eq!(chain.offer(row(id), &mut out), Offer::Ahead);
         }
         assert_eq!(chain.offer(row(last), &mut out), Offer::Overflow);
-        chain.offer_page(0, &[row(0)], &mut out);
+        chain.offer_page(0, 0, &[row(0)], &mut out);
         assert_eq!(chain.next(), last);
         assert!(chain.has_gap());
     }
@@ -300,12 +401,12 @@ mod tests {
                 }
                 if step % 7 == 0 {
                     let from = chain.next();
-                    chain.offer_page(from, &page(from), &mut out);
+                    chain.offer_page(from, u64::MAX, &page(from), &mut out);
                 }
             }
             for _ in 0..2 * exists.len() + 2 {
                 let from = chain.next();
-                chain.offer_page(from, &page(from), &mut out);
+                chain.offer_page(from, u64::MAX, &page(from), &mut out);
             }
             prop_assert_eq!(ids(&out), existing.clone());
             let mut holes = 0;

@@ -20,6 +20,7 @@ mod error;
 mod health;
 mod minutes;
 mod outbox;
+mod postponed;
 mod recent;
 mod recorder;
 mod session;

@@ -44,6 +44,8 @@ pub(crate) struct MinuteLedger {
     minutes: BTreeMap<Minute, MinuteFootprint>,
     /// Minutes that lack a trade and will not be whole here.
     spoiled: BTreeSet<Minute>,
+    /// The minute of the next trade lacks one too.
+    spoil_next: bool,
     /// Latest trade time seen.
     newest: ExchangeMs,
 }
@@ -59,6 +61,7 @@ impl MinuteLedger {
             first,
             minutes: BTreeMap::new(),
             spoiled: BTreeSet::new(),
+            spoil_next: false,
             newest,
         }
     }
@@ -86,6 +89,9 @@ impl MinuteLedger {
             return Ok(Placed::TooOld(minute));
         };
         self.newest = self.newest.max(trade.traded_at);
+        if std::mem::take(&mut self.spoil_next) {
+            self.spoil(minute);
+        }
         let footprint = self
             .minutes
             .entry(minute)
@@ -138,6 +144,13 @@ impl MinuteLedger {
     /// Notes that a minute lacks a trade: it is finished as incomplete and is history to be asked for.
     pub(crate) fn spoil(&mut self, minute: Minute) {
         self.spoiled.insert(minute);
+    }
+
+    /// Notes that a trade is missing between the latest one and the next: the minutes of both lack it.
+    pub(crate) fn spoil_here(&mut self) {
+        let newest = Minute::containing(self.newest).unwrap_or(self.open_from);
+        self.spoil(newest.max(self.open_from));
+        self.spoil_next = true;
     }
 
     /// True if a minute lacks a trade here.

@@ -49,9 +49,12 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
+    /// Whole minutes that were taken out and are being stored.
+    on_their_way: Mutex<BTreeSet<Minute>>,
     /// Changed under the lock of `waiting`.
     invalidations: AtomicU64,
     filled: Notify,
+    drained: Notify,
 }
 
 impl Outbox {
@@ -117,9 +120,43 @@ impl Outbox {
         self.filled.notified().await;
     }
 
-    /// Takes everything out.
+    /// True if this minute waits, or is being stored, as a whole: it need not be asked for.
+    pub(crate) fn has_whole(&self, minute: Minute) -> bool {
+        let waits = self
+            .lock()
+            .minutes
+            .get(&minute)
+            .is_some_and(|known| known.complete);
+        waits || self.on_their_way().contains(&minute)
+    }
+
+    /// True while there is no room for history: Redis is away, and what was fetched now would push out what
+    /// waits already.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.lock().minutes.len() + self.on_their_way().len() > OUTBOX_MINUTES / 2
+    }
+
+    /// Takes everything out. Afterwards either [`Outbox::stored`] or [`Outbox::put_back`].
     pub(crate) fn take(&self) -> Waiting {
-        std::mem::take(&mut self.lock())
+        let mut waiting = self.lock();
+        let taken = std::mem::take(&mut *waiting);
+        let whole = taken.minutes.values().filter(|footprint| footprint.complete);
+        *self.on_their_way() = whole.map(|footprint| footprint.minute).collect();
+        taken
+    }
+
+    /// What was taken out is stored.
+    pub(crate) fn stored(&self) {
+        self.on_their_way().clear();
+        self.drained.notify_one();
+    }
+
+    /// Waits until something was stored.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the call is dropped.
+    pub(crate) async fn drained(&self) {
+        self.drained.notified().await;
     }
 
     /// Puts back what could not be stored; what came in meanwhile is newer and stays.
@@ -136,6 +173,12 @@ impl Outbox {
         while waiting.minutes.len() > OUTBOX_MINUTES {
             waiting.minutes.pop_first();
         }
+        self.on_their_way().clear();
+    }
+
+    /// Locked after `waiting` where both are.
+    fn on_their_way(&self) -> MutexGuard<'_, BTreeSet<Minute>> {
+        self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -191,6 +234,23 @@ mod tests {
         assert!(outbox.take().minutes.is_empty());
         assert!(outbox.put_history([minute(1, true)].into_iter(), outbox.invalidations()));
         assert_eq!(outbox.take().minutes.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_or_is_being_stored_need_not_be_asked_for() {
+        let outbox = Outbox::default();
+        let asked = minute(1, true).minute;
+        outbox.put(minute(1, true));
+        outbox.put(minute(2, false));
+        assert!(outbox.has_whole(asked) && !outbox.has_whole(asked.next()));
+        let taken = outbox.take();
+        assert!(outbox.has_whole(asked) && !outbox.has_whole(asked.next()));
+        outbox.put_back(taken);
+        outbox.invalidate(asked);
+        assert!(!outbox.has_whole(asked), "it turned out to lack a trade");
+        drop(outbox.take());
+        outbox.stored();
+        assert!(!outbox.has_whole(asked));
     }
 
     #[test]

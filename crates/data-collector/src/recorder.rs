@@ -4,6 +4,10 @@
 //! moves bytes: it passes every row on, puts the recorder's questions to REST, and carries its effects out.
 //! A minute that cannot be finished in time is published as incomplete and again when it is whole.
 
+mod answers;
+mod asking;
+mod gap;
+mod settling;
 mod values;
 
 use std::collections::VecDeque;
@@ -14,40 +18,24 @@ use strategy_core::num::{BucketWidth, Price};
 use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::binance::parse::TradeRow;
-use crate::chain::{IdChain, JUMP_LIMIT, Link, Offer};
+use crate::chain::{IdChain, Link, Offer};
 use crate::clock::{ExchangeClock, Uptime};
 use crate::minutes::{MinuteLedger, Placed};
 
+pub(crate) use self::answers::doubt_future;
+use self::asking::Due;
+use self::settling::{REST_TRAILS_BY_MS, Settling};
 pub(crate) use self::values::{Anchor, Effect, Question, Reach, RecorderCounts};
-
-/// How long after the end of a quiet minute the exchange is asked whether there is a newer trade. REST may
-/// be 3 s behind the stream; asked earlier, it might not know of a trade that the stream has lost.
-const QUIET_GRACE_MS: i64 = 3_200;
 
 /// How long after its end a minute that is not whole is published as incomplete.
 const OVERDUE_MS: i64 = 4_500;
 
-/// Silence of the trade stream after which REST is asked for the newest id.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// How long the stream may lack a trade that REST already has.
 const MUTE_AFTER: Duration = Duration::from_secs(5);
-
-/// Trades this shortly after the opening of a stream may have been made before it was listening.
-const STREAM_START_MS: i64 = 2_000;
-
-/// Shortest and longest wait before a question that brought nothing is put again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-
-/// How often REST is read for new trades while no stream is open.
-const POLL: Duration = Duration::from_secs(2);
 
 /// More missing trades than this are not read one after the other: the current minute starts anew and the
 /// history is filled newest first.
 pub(crate) const REBASE_IDS: u64 = 50_000;
-
-/// How far a trade's time may be ahead of the exchange's clock.
-const PLAUSIBLE_AHEAD_MS: i64 = 3_600_000;
 
 /// How far a trade of the stream may be from the price before it without being asked for again. The
 /// greatest real jump known of this market was 13 %.
@@ -79,11 +67,12 @@ pub(crate) struct Recorder {
     unseen: Option<(u64, Uptime)>,
     /// Minutes before this one were published as incomplete.
     overdue_until: Minute,
-    page_due: Uptime,
-    newest_due: Uptime,
+    page: Due,
+    newest: Due,
     newest_wanted: bool,
-    newest_retry: Duration,
-    retry: Duration,
+    settling: Settling,
+    /// Since when nothing has come for the gap; `None` without one.
+    stuck_since: Option<Uptime>,
     rebase: bool,
     /// Price of the last trade let out.
     last_price: Option<Price>,
@@ -124,6 +113,10 @@ impl Recorder {
     ) -> Self {
         let mut clock = ExchangeClock::default();
         clock.set(anchor.time, uptime);
+        let mut settling = Settling::default();
+        if let Some((newest, _)) = anchor.newest {
+            settling.note(newest, anchor.time);
+        }
         Self {
             clock,
             chain: anchor
@@ -137,11 +130,11 @@ impl Recorder {
             last_row: uptime,
             unseen: None,
             overdue_until: anchor.first,
-            page_due: uptime,
-            newest_due: uptime,
+            page: Due::at(uptime),
+            newest: Due::at(uptime),
             newest_wanted: true,
-            newest_retry: RETRY.0,
-            retry: RETRY.0,
+            settling,
+            stuck_since: None,
             rebase: false,
             last_price: None,
             holes: VecDeque::new(),
@@ -182,7 +175,7 @@ impl Recorder {
     /// all its trades.
     pub(crate) fn history_until(&self, uptime: Uptime) -> Minute {
         let over = self.clock.now(uptime).unwrap_or(ExchangeMs::MIN);
-        let over = Minute::containing(over.saturating_sub(QUIET_GRACE_MS));
+        let over = Minute::containing(over.saturating_sub(REST_TRAILS_BY_MS));
         over.map_or(self.ledger.open_from(), |over| over.min(self.ledger.open_from()))
     }
 
@@ -222,7 +215,7 @@ impl Recorder {
         if connected && !self.connected {
             // What happened meanwhile is asked for once the stream is open, so that nothing falls between.
             self.newest_wanted = true;
-            self.newest_due = uptime;
+            self.newest.at_once(uptime);
             self.last_row = uptime;
             self.connected_at = self.clock.now(uptime).unwrap_or(self.connected_at);
         }
@@ -252,7 +245,7 @@ impl Recorder {
             // A clock error of ours or a false frame: the exchange is asked for its time, and for the row.
             self.counts.rejected_rows += 1;
             self.chain.announce(row.id());
-            self.page_due = uptime;
+            self.page.at_once(uptime);
             if !from_present {
                 self.ask_newest(uptime);
             }
@@ -290,13 +283,18 @@ impl Recorder {
                     self.ask_newest(uptime);
                 }
             }
-            Offer::Ahead | Offer::Overflow => {
+            Offer::Ahead => {
                 self.stream_highest = self.stream_highest.max(Some(row.id()));
                 if !had_gap {
                     self.counts.gaps += 1;
-                    self.page_due = uptime;
-                    self.retry = RETRY.0;
+                    self.page.at_once(uptime);
                 }
+            }
+            Offer::Overflow => {
+                self.go_on_behind_gap(uptime, effects);
+                self.stream_highest = self.stream_highest.max(Some(row.id()));
+                self.chain.offer(row, &mut links);
+                self.let_out(&mut links, effects);
             }
             Offer::Jump => {
                 self.counts.rejected_rows += 1;
@@ -307,124 +305,13 @@ impl Recorder {
         self.links = links;
     }
 
-    /// What REST is to be asked now. After a question the answer must be passed in before the next one.
-    pub(crate) fn question(&self, uptime: Uptime) -> Option<Question> {
-        if self.newest_wanted && uptime >= self.newest_due {
-            return Some(Question::Newest);
-        }
-        let reads = self.chain.has_gap() || (!self.connected && !self.chain.is_unstarted());
-        if reads && uptime >= self.page_due {
-            return Some(Question::Page {
-                from: self.chain.next(),
-            });
-        }
-        let now = self.clock.now(uptime)?;
-        // With a gap the pages settle it.
-        let quiet =
-            !self.chain.has_gap() && now >= self.ledger.open_from().end_ms().saturating_add(QUIET_GRACE_MS);
-        let silent = uptime >= self.last_row.max(self.newest_due) + SILENCE;
-        ((quiet && uptime >= self.newest_due) || silent).then_some(Question::Newest)
-    }
-
-    /// The answer to [`Question::Page`].
-    pub(crate) fn on_page(
-        &mut self,
-        from: u64,
-        rows: &[TradeRow],
-        uptime: Uptime,
-        effects: &mut Vec<Effect>,
-    ) {
-        let limit = self
-            .clock
-            .now(uptime)
-            .map_or(i64::MAX, |now| now.saturating_add(PLAUSIBLE_AHEAD_MS));
-        let absurd = |row: &&TradeRow| matches!(row, TradeRow::Trade(trade) if trade.traded_at > limit);
-        if rows.iter().find(absurd).is_some() {
-            self.counts.rejected_rows += rows.iter().filter(absurd).count() as u64;
-            self.ask_newest(uptime);
-            return self.on_no_answer(Question::Page { from }, uptime);
-        }
-        let mut links = std::mem::take(&mut self.links);
-        let moved = self.chain.offer_page(from, rows, &mut links);
-        let repaired = links
-            .iter()
-            .filter(|link| matches!(link, Link::Row(TradeRow::Trade(_))))
-            .count();
-        self.counts.repaired_trades += repaired as u64;
-        self.let_out(&mut links, effects);
-        links.clear();
-        self.links = links;
-        if moved {
-            self.retry = RETRY.0;
-            // While no stream is open and all is read, the next look can wait.
-            self.page_due = if self.chain.has_gap() {
-                uptime
-            } else {
-                uptime + POLL
-            };
-        } else if self.chain.has_gap() {
-            self.wait_before_page(uptime);
-        } else {
-            self.page_due = uptime + POLL;
-        }
-    }
-
-    /// The answer to [`Question::Newest`]: the exchange's time, and its newest id and trade time.
-    pub(crate) fn on_newest(
-        &mut self,
-        time: ExchangeMs,
-        newest: Option<(u64, ExchangeMs)>,
-        uptime: Uptime,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.clock.set(time, uptime);
-        self.newest_wanted = false;
-        self.wait_before_newest(uptime);
-        let Some((id, traded_at)) = newest else { return };
-        if self.chain.is_unstarted() {
-            // The market has started to trade: the first trade is found by a new beginning.
-            self.rebase = true;
-            return;
-        }
-        let next = self.chain.next();
-        if id >= next.saturating_add(REBASE_IDS.min(JUMP_LIMIT)) {
-            self.rebase = true;
-        } else if id >= next {
-            if !self.chain.has_gap() {
-                self.page_due = uptime;
-                self.counts.gaps += u64::from(self.connected);
-            }
-            self.chain.announce(id);
-            // Only a trade made while the stream was open is one that it should have delivered.
-            let expected = self.connected && traded_at > self.connected_at + STREAM_START_MS;
-            if expected
-                && self
-                    .unseen
-                    .is_none_or(|(unseen, _)| self.stream_highest >= Some(unseen))
-            {
-                self.unseen = Some((id, uptime));
-            }
-        } else if id + 1 == next {
-            self.newest_retry = RETRY.0;
-            self.seal_quiet(time, effects);
-        } else if traded_at > self.ledger.newest() + RESET_AFTER_MS {
-            // Lower ids, later trades: the exchange restarted its ids.
-            self.rebase = true;
-        }
-        // Otherwise REST is behind the stream; a later look will settle it.
-    }
-
-    /// A question brought no usable answer; it is put again later.
-    pub(crate) fn on_no_answer(&mut self, question: Question, uptime: Uptime) {
-        match question {
-            Question::Page { .. } => self.wait_before_page(uptime),
-            Question::Newest => self.wait_before_newest(uptime),
-        }
-    }
-
     /// Time has passed.
     pub(crate) fn on_tick(&mut self, uptime: Uptime, effects: &mut Vec<Effect>) {
         let Some(now) = self.clock.now(uptime) else { return };
+        if let Some(highest) = self.chain.highest() {
+            self.settling.note(highest, now);
+        }
+        self.look_at_gap(uptime, effects);
         let sealed = self.ledger.seal_passed(now);
         self.publish_sealed(sealed, effects);
         self.overdue_until = self.overdue_until.max(self.ledger.open_from());
@@ -449,10 +336,7 @@ impl Recorder {
     }
 
     fn provisional(&self, minute: Minute) -> MinuteFootprint {
-        let waiting = self.chain.waiting().filter_map(|row| match row {
-            TradeRow::Trade(trade) => Some(trade),
-            TradeRow::Dead { .. } => None,
-        });
+        let waiting = self.chain.waiting().filter_map(trade_of);
         self.ledger.provisional(minute, waiting)
     }
 
@@ -467,6 +351,15 @@ impl Recorder {
                     if self.holes.len() > HOLES_KEPT {
                         self.holes.pop_front();
                     }
+                    continue;
+                }
+                Link::Unreadable { id } | Link::Row(TradeRow::Unreadable { id }) => {
+                    self.counts.unreadable_rows += 1;
+                    tracing::warn!(
+                        trade.id = id,
+                        "the exchange shows a row that is no trade: its minute is incomplete"
+                    );
+                    self.ledger.spoil_here();
                     continue;
                 }
                 Link::Row(TradeRow::Dead { .. }) => {
@@ -520,7 +413,7 @@ impl Recorder {
 
     /// The exchange has no trade that was not let out, as of its time `time`.
     fn seal_quiet(&mut self, time: ExchangeMs, effects: &mut Vec<Effect>) {
-        let end = Minute::containing(time.saturating_sub(QUIET_GRACE_MS));
+        let end = Minute::containing(time.saturating_sub(REST_TRAILS_BY_MS));
         let sealed = end.map(|end| self.ledger.seal_before(end)).unwrap_or_default();
         self.publish_sealed(sealed, effects);
     }
@@ -553,17 +446,14 @@ impl Recorder {
 
     fn ask_newest(&mut self, uptime: Uptime) {
         self.newest_wanted = true;
-        self.newest_due = self.newest_due.max(uptime);
+        self.newest.not_before(uptime);
     }
+}
 
-    fn wait_before_newest(&mut self, uptime: Uptime) {
-        self.newest_due = uptime + self.newest_retry;
-        self.newest_retry = (self.newest_retry * 2).min(RETRY.1);
-    }
-
-    fn wait_before_page(&mut self, uptime: Uptime) {
-        self.page_due = uptime + self.retry;
-        self.retry = (self.retry * 2).min(RETRY.1);
+fn trade_of(row: &TradeRow) -> Option<&AggTrade> {
+    match row {
+        TradeRow::Trade(trade) => Some(trade),
+        TradeRow::Dead { .. } | TradeRow::Unreadable { .. } => None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the tasks share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{LeaseToken, StoreError, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
-use strategy_core::time::Clock;
+use strategy_core::time::{Clock, Minute};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ use crate::clock::Uptime;
 use crate::health::{Health, Part};
 use crate::outbox::Outbox;
 use crate::recorder::Reach;
+
+/// How far behind the newest minute files are healed: a week.
+pub(crate) const HEAL_MINUTES: i64 = 7 * 24 * 60;
 
 /// Settings the tasks need.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) rest: Arc<RestClient>,
     pub(crate) health: Health,
     pub(crate) outbox: Outbox,
+    /// Minutes that left the window and whose file says that it is not complete, within [`HEAL_MINUTES`].
+    pub(crate) incomplete_files: Mutex<BTreeSet<Minute>>,
     pub(crate) token: LeaseToken,
     /// The window as the persisting task knows it; `None` until it was loaded for the first time.
     pub(crate) window: watch::Sender<Option<Arc<WindowImage>>>,
@@ -71,6 +77,7 @@ impl Shared {
             rest,
             health: Health::default(),
             outbox: Outbox::default(),
+            incomplete_files: Mutex::default(),
             token,
             window: watch::Sender::new(None),
             owned: watch::Sender::new(false),
@@ -95,6 +102,13 @@ impl Shared {
     /// Says how far the trade task is.
     pub(crate) fn set_reach(&self, reach: Reach) {
         *self.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(reach);
+    }
+
+    /// The minutes whose file is not complete.
+    pub(crate) fn incomplete_files(&self) -> MutexGuard<'_, BTreeSet<Minute>> {
+        self.incomplete_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the window was loaded; `None` when the program stops before.

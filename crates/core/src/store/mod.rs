@@ -13,6 +13,7 @@ mod lease;
 mod link;
 mod record;
 mod result;
+mod scripts;
 mod status;
 mod window;
 

@@ -10,13 +10,11 @@
 //! newest and oldest minute are the same.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use redis::Script;
 
 use crate::model::MinuteFootprint;
 use crate::store::changes::CHANGES_LIMIT;
+use crate::store::scripts::{APPLY, RENAME, SET_ASIDE, SWAP};
 use crate::store::{LeaseToken, RecordError, Store, StoreError, WindowChange, WindowImage, decode_minute};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -27,108 +25,12 @@ pub(crate) const WINDOW_SLICE: usize = 60;
 /// Most elements kept that were found in the window and are no minutes of ours.
 const SET_ASIDE_LIMIT: usize = 2880;
 
+/// Most keys of another type that are kept aside; beyond it the last one is replaced.
+const OTHER_TYPES: usize = 9;
+
 /// A repaired window may have this many times its size: what is too much leaves it for storage in the ordinary
 /// way. Minutes even older are set aside.
 const REPAIRED_SIZES: usize = 4;
-
-/// Compares the list with the image and changes it in one step.
-///
-/// Every minute put in is noted in the list of changes in the same step, so that a reader can tell what it has
-/// not seen without reading the window: `<epoch> <sequence> <minute>`, the sequence counting from the epoch,
-/// which is when the list was begun.
-///
-/// `KEYS`: window, lease, mark, changes. `ARGV`: token, expected length, expected newest and oldest time,
-/// expected and new mark, elements to pop from the old end, changes kept, then triples `L json -`, `R json -`,
-/// `S index json`.
-static APPLY: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r#"
-local holder = redis.call('GET', KEYS[2])
-if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
-if (redis.call('GET', KEYS[3]) or '') ~= ARGV[5] then return {'changed', ''} end
-local length = redis.call('LLEN', KEYS[1])
-if length ~= tonumber(ARGV[2]) then return {'changed', ''} end
-if length > 0 then
-  local function at(index) return string.sub(redis.call('LINDEX', KEYS[1], index), 1, 60) end
-  if not string.find(at(0), ARGV[3], 1, true) then return {'changed', ''} end
-  if not string.find(at(-1), ARGV[4], 1, true) then return {'changed', ''} end
-end
-local epoch, sequence
-local noted = redis.call('LINDEX', KEYS[4], 0)
-if noted then epoch, sequence = string.match(noted, '^(%S+) (%d+) ') end
-if not epoch then
-  redis.call('DEL', KEYS[4])
-  local now = redis.call('TIME')
-  epoch, sequence = now[1] .. '.' .. now[2], '0'
-end
-sequence = tonumber(sequence)
-local function note(json)
-  sequence = sequence + 1
-  local minute = string.match(string.sub(json, 1, 60), '"timestamp":"([^"]*)"')
-  redis.call('LPUSH', KEYS[4], epoch .. ' ' .. string.format('%.0f', sequence) .. ' ' .. minute)
-end
-for i = 9, #ARGV, 3 do
-  if ARGV[i] == 'S' then
-    redis.call('LSET', KEYS[1], ARGV[i + 1], ARGV[i + 2])
-    note(ARGV[i + 2])
-  end
-end
-local pop = tonumber(ARGV[7])
-if pop > 0 then redis.call('RPOP', KEYS[1], pop) end
-for i = 9, #ARGV, 3 do
-  if ARGV[i] == 'L' then redis.call('LPUSH', KEYS[1], ARGV[i + 1]) end
-  if ARGV[i] == 'R' then redis.call('RPUSH', KEYS[1], ARGV[i + 1]) end
-  if ARGV[i] ~= 'S' then note(ARGV[i + 1]) end
-end
-redis.call('LTRIM', KEYS[4], 0, tonumber(ARGV[8]) - 1)
-redis.call('SET', KEYS[3], ARGV[6])
-return {'done', ''}
-"#,
-    )
-});
-
-/// Moves the newest elements to the list of those set aside, if the mark is the expected one.
-///
-/// The changes begin anew: every reader reads all.
-///
-/// `KEYS`: window, set aside, lease, mark, changes. `ARGV`: token, expected and new mark, how many, most set aside.
-static SET_ASIDE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-local holder = redis.call('GET', KEYS[3])
-if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
-if (redis.call('GET', KEYS[4]) or '') ~= ARGV[2] then return {'changed', ''} end
-for _ = 1, tonumber(ARGV[4]) do
-  local element = redis.call('LPOP', KEYS[1])
-  if not element then break end
-  redis.call('LPUSH', KEYS[2], element)
-end
-redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
-redis.call('SET', KEYS[4], ARGV[3])
-redis.call('DEL', KEYS[5])
-return {'done', ''}
-",
-    )
-});
-
-/// Puts a rebuilt list in place of the old one in one step, if the mark is the one it was rebuilt at.
-/// The changes begin anew: every reader reads all.
-///
-/// `KEYS`: window, rebuilt list, lease, mark, changes. `ARGV`: token, expected and new mark, length of the rebuilt list.
-static SWAP: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-local holder = redis.call('GET', KEYS[3])
-if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
-if (redis.call('GET', KEYS[4]) or '') ~= ARGV[2] then return {'changed', ''} end
-if redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return {'changed', ''} end
-if ARGV[4] == '0' then redis.call('DEL', KEYS[1]) else redis.call('RENAME', KEYS[2], KEYS[1]) end
-redis.call('SET', KEYS[4], ARGV[3])
-redis.call('DEL', KEYS[5])
-return {'done', ''}
-",
-    )
-});
 
 /// A mark that nobody has used before: the owner's token differs from life to life.
 fn new_mark(owner: &LeaseToken) -> String {
@@ -205,16 +107,22 @@ impl Store {
         size: usize,
     ) -> Result<usize, StoreError> {
         let (window, aside) = (self.keys.window(), self.keys.window_set_aside());
-        if !self.window_is_list().await? {
-            let renamed = format!("{window}_other_type");
-            self.query::<()>(
-                "set a foreign key aside",
-                redis::cmd("RENAME").arg(&window).arg(renamed),
-            )
-            .await?;
-            return Ok(1);
-        }
         let mark = self.read_mark().await?;
+        if !self.window_is_list().await? {
+            let mut invocation = RENAME.prepare_invoke();
+            invocation
+                .key(&window)
+                .key(self.keys.lease())
+                .key(self.keys.window_mark())
+                .key(self.keys.window_changes())
+                .arg(owner.as_str())
+                .arg(mark)
+                .arg(new_mark(owner))
+                .arg(format!("{window}_other_type"))
+                .arg(OTHER_TYPES);
+            let answer: (String, String) = self.script("set a foreign key aside", &invocation).await?;
+            return judge(answer).map(|()| 1);
+        }
         let mut minutes: BTreeMap<Minute, MinuteFootprint> = BTreeMap::new();
         let mut foreign = Vec::new();
         let mut start = 0;

@@ -120,6 +120,12 @@ pub(crate) enum RestError {
 }
 
 impl RestError {
+    /// True if the exchange answered, and what it answered cannot be used: asked again it may well answer the
+    /// same.
+    pub(crate) fn is_about_data(&self) -> bool {
+        matches!(self, Self::Unusable { .. } | Self::Contradiction { .. })
+    }
+
     /// True if the request was understood and refused for good: repeating it unchanged is useless.
     pub(crate) fn is_permanent(&self) -> bool {
         matches!(

@@ -1,13 +1,14 @@
 //! Bytes of the exchange to the model. Pure; every rejection has a reason.
 
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use strategy_core::model::{AggTrade, Aggressor, DepthLevel, DepthSnapshot};
 use strategy_core::num::{Price, Quantity};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::binance::error::{MAX_NOTIONAL, ParseError};
-use crate::binance::wire::{DepthBody, OtherFrame, TradeFrame, TradeRecord};
+use crate::binance::wire::{DepthBody, OtherFrame, RowId, TradeFrame, TradeRecord};
 
 /// Times above this are microseconds: as milliseconds it is the year 5138, as microseconds 1973.
 const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
@@ -29,6 +30,11 @@ pub(crate) enum TradeRow {
         /// Aggregate trade id.
         id: u64,
     },
+    /// A row of a REST page that has an id and is no trade: a field is missing, or holds what no market has.
+    Unreadable {
+        /// Aggregate trade id.
+        id: u64,
+    },
 }
 
 impl TradeRow {
@@ -36,7 +42,7 @@ impl TradeRow {
     pub(crate) fn id(&self) -> u64 {
         match self {
             Self::Trade(trade) => trade.id,
-            Self::Dead { id } => *id,
+            Self::Dead { id } | Self::Unreadable { id } => *id,
         }
     }
 }
@@ -122,17 +128,54 @@ fn trade_event(frame: &TradeFrame<'_>, symbol: &Symbol) -> Result<StreamEvent, P
 
 /// Reads one REST `aggTrades` answer to a request for at most `limit` rows, in the order of the ids.
 ///
+/// A row that has an id and is no trade comes out as [`TradeRow::Unreadable`]: one bad row must not hide the
+/// others.
+///
 /// # Errors
-/// [`ParseError`]; one bad row rejects the page, because a page with a hole would lie about the chain.
+/// [`ParseError`]; a row without an id rejects the page, because the page would lie about the chain.
 pub(crate) fn parse_rows(body: &str, limit: usize) -> Result<Vec<TradeRow>, ParseError> {
-    let records: Vec<TradeRecord<'_>> = serde_json::from_str(body)?;
-    if records.len() > limit {
-        return Err(ParseError::TooManyRows(records.len()));
+    let mut rows = match serde_json::from_str::<Vec<TradeRecord<'_>>>(body) {
+        Ok(records) => records
+            .iter()
+            .map(|record| parse_row(record).unwrap_or_else(|error| unreadable(record.id, &error)))
+            .collect(),
+        Err(_) => parse_rows_apart(body)?,
+    };
+    if rows.len() > limit {
+        return Err(ParseError::TooManyRows(rows.len()));
     }
-    let mut rows = records.iter().map(parse_row).collect::<Result<Vec<_>, _>>()?;
-    rows.sort_by_key(TradeRow::id);
+    // Of two rows with one id the readable one stays.
+    rows.sort_by_key(|row| (row.id(), matches!(row, TradeRow::Unreadable { .. })));
     rows.dedup_by_key(|row| row.id());
     Ok(rows)
+}
+
+/// As [`parse_rows`], each row by itself, for a page that does not have the documented shape as a whole.
+fn parse_rows_apart(body: &str) -> Result<Vec<TradeRow>, ParseError> {
+    let documents: Vec<&RawValue> = serde_json::from_str(body)?;
+    let row = |document: &&RawValue| {
+        let record = serde_json::from_str::<TradeRecord<'_>>(document.get());
+        match record
+            .map_err(ParseError::from)
+            .and_then(|record| parse_row(&record))
+        {
+            Ok(row) => Ok(row),
+            Err(error) => {
+                let id: RowId = serde_json::from_str(document.get())?;
+                Ok(unreadable(id.id, &error))
+            }
+        }
+    };
+    documents.iter().map(row).collect()
+}
+
+fn unreadable(id: u64, error: &ParseError) -> TradeRow {
+    tracing::debug!(
+        trade.id = id,
+        error = error as &dyn std::error::Error,
+        "a row of rest is no trade"
+    );
+    TradeRow::Unreadable { id }
 }
 
 fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
@@ -342,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_put_in_order_and_one_bad_row_rejects_it() {
+    fn a_page_is_put_in_order_and_a_bad_row_hides_no_other() {
         let row = |id: u64, quantity: &str| {
             format!(
                 r#"{{"a":{id},"p":"1.5","q":"{quantity}","f":1,"l":1,"T":1498793709153,"m":true,"M":true}}"#
@@ -355,7 +398,16 @@ mod tests {
             .map(TradeRow::id)
             .collect();
         assert_eq!(ids, [1, 2, 3]);
-        assert!(page(&[row(1, "1"), row(2, "NaN")]).is_err());
+        let bad = TradeRow::Unreadable { id: 2 };
+        for broken in [row(2, "NaN"), r#"{"a":2,"p":null}"#.to_owned()] {
+            let rows = page(&[row(1, "1"), broken.clone(), row(3, "1")]).unwrap();
+            assert_eq!((rows.len(), rows[1]), (3, bad), "{broken}");
+            // The same id once more, this time as a trade.
+            assert_ne!(page(&[broken, row(2, "1")]).unwrap(), [bad]);
+        }
+        for no_id in [r#"{"a":"x"}"#, r#"{"p":"1"}"#, "7"] {
+            assert!(page(&[row(1, "1"), no_id.to_owned()]).is_err(), "{no_id}");
+        }
         assert!(parse_rows(&format!("[{},{}]", row(1, "1"), row(2, "1")), 1).is_err());
         assert!(page(&[]).unwrap().is_empty());
     }

@@ -49,6 +49,13 @@ pub(crate) struct TradeRecord<'a> {
     pub(crate) buyer_is_maker: bool,
 }
 
+/// The id of a row that is no [`TradeRecord`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct RowId {
+    #[serde(rename = "a")]
+    pub(crate) id: u64,
+}
+
 /// What a frame that is no trade may be: combined form, event, acknowledgement or error.
 #[derive(Debug, Deserialize)]
 pub(crate) struct OtherFrame<'a> {

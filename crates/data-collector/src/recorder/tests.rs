@@ -36,6 +36,10 @@ struct Bench {
     uptime: Uptime,
     /// Event time at uptime zero.
     start: ExchangeMs,
+    /// REST has each row later by up to so many milliseconds, one more and the next less.
+    ragged: i64,
+    /// Ids whose row REST shows without a price.
+    broken: Vec<u64>,
 }
 
 impl Bench {
@@ -56,6 +60,8 @@ impl Bench {
             invalid: Vec::new(),
             uptime: Uptime::ZERO,
             start: first.start_ms(),
+            ragged: 0,
+            broken: Vec::new(),
         }
     }
 
@@ -67,6 +73,21 @@ impl Bench {
     fn published(&self) -> impl Iterator<Item = &TradeRow> {
         let now = self.now();
         self.tape.iter().take_while(move |row| at(row) <= now)
+    }
+
+    /// The rows as REST has them by now.
+    fn shown(&self) -> impl Iterator<Item = TradeRow> {
+        let (now, ragged) = (self.now(), self.ragged);
+        let late = move |row: &TradeRow| match ragged {
+            0 => 0,
+            ragged => i64::try_from(row.id().wrapping_mul(7919) % 1000).unwrap() * ragged / 1000,
+        };
+        self.published()
+            .filter(move |row| at(row) + late(row) <= now)
+            .map(|row| match row.id() {
+                id if self.broken.contains(&id) => TradeRow::Unreadable { id },
+                _ => *row,
+            })
     }
 
     fn take(&mut self, effects: Vec<Effect>) {
@@ -103,17 +124,13 @@ impl Bench {
             if let Some(question) = self.recorder.question(self.uptime) {
                 match (question, rest) {
                     (question, false) => self.recorder.on_no_answer(question, self.uptime),
-                    (Question::Page { from }, true) => {
-                        let rows: Vec<TradeRow> = self
-                            .published()
-                            .filter(|row| row.id() >= from)
-                            .take(PAGE)
-                            .copied()
-                            .collect();
-                        self.recorder.on_page(from, &rows, self.uptime, &mut effects);
+                    (Question::Page { from, settled }, true) => {
+                        let rows = self.shown().filter(|row| row.id() >= from).take(PAGE).collect();
+                        self.recorder
+                            .on_page(from, settled, rows, self.uptime, &mut effects);
                     }
                     (Question::Newest, true) => {
-                        let newest = self.published().last().map(|row| (row.id(), at(row)));
+                        let newest = self.shown().last().map(|row| (row.id(), at(&row)));
                         let now = self.now();
                         self.recorder.on_newest(now, newest, self.uptime, &mut effects);
                     }
@@ -154,7 +171,7 @@ impl Bench {
 fn at(row: &TradeRow) -> ExchangeMs {
     match row {
         TradeRow::Trade(trade) => trade.traded_at,
-        TradeRow::Dead { .. } => 0,
+        TradeRow::Dead { .. } | TradeRow::Unreadable { .. } => 0,
     }
 }
 
@@ -194,8 +211,9 @@ fn what_cannot_be_whole_in_time_is_published_as_incomplete_and_again_when_it_is(
     let tape = vec![trade(1, start + 10), trade(2, start + 20), trade(3, start + 30)];
     let mut bench = Bench::new(tape, minute(0));
     bench.stream(bench.tape[0]);
+    bench.uptime = Duration::from_secs(30);
     bench.stream(bench.tape[2]);
-    bench.pass(Duration::from_secs(65), false);
+    bench.pass(Duration::from_secs(35), false);
     let partial = &bench.window[&minute(0)];
     assert_eq!(
         (partial.complete, partial.trade_count),
@@ -256,6 +274,115 @@ fn a_trade_that_was_taken_for_missing_and_comes_all_the_same_is_asked_for_again(
     assert_eq!(bench.invalid, [minute(0)]);
     bench.pass(Duration::from_secs(62), true);
     assert!(!bench.window[&minute(0)].complete);
+}
+
+#[test]
+fn a_trade_that_rest_shows_after_its_neighbours_is_not_taken_for_missing() {
+    let start = minute(0).start_ms();
+    // Number 2 appears in REST 2.3 s later than the stream had number 3.
+    let tape = vec![trade(1, start + 10), trade(2, start + 20), trade(3, start + 30)];
+    let mut bench = Bench::new(tape, minute(0));
+    bench.stream(bench.tape[0]);
+    bench.stream(bench.tape[2]);
+    bench.ragged = 2_700;
+    bench.pass(Duration::from_secs(64), true);
+    bench.assert_whole(0..1);
+    assert_eq!(bench.recorder.counts().hole_ids, 0);
+}
+
+#[test]
+fn many_missing_ids_cost_no_more_time_than_one() {
+    let start = minute(0).start_ms();
+    // Every second id does not exist.
+    let tape: Vec<TradeRow> = (0..60)
+        .map(|index| trade(100 + 2 * index, start + 10 * i64::try_from(index).unwrap()))
+        .collect();
+    let mut bench = Bench::new(tape.clone(), minute(0));
+    bench.uptime = Duration::from_millis(600);
+    for row in &tape {
+        bench.stream(*row);
+    }
+    bench.pass(Duration::from_secs(8), true);
+    assert!(!bench.recorder.has_gap());
+    assert_eq!(bench.recorder.counts().hole_ids, 59);
+    bench.pass(Duration::from_secs(60), true);
+    bench.assert_whole(0..1);
+}
+
+#[test]
+fn a_row_that_rest_cannot_show_spoils_its_minute_and_no_other() {
+    let start = minute(0).start_ms();
+    let tape: Vec<TradeRow> = (0..36_u32)
+        .map(|index| trade(u64::from(100 + index), start + 5_000 * i64::from(index)))
+        .collect();
+    let mut bench = Bench::new(tape.clone(), minute(0));
+    bench.broken = vec![115];
+    for row in tape {
+        let due = Duration::from_millis(u64::try_from(at(&row) - start).unwrap());
+        bench.pass(due.saturating_sub(bench.uptime), true);
+        if row.id() != 115 {
+            bench.stream(row);
+        }
+    }
+    bench.pass(Duration::from_secs(10), true);
+    assert!(!bench.window[&minute(1)].complete);
+    assert_eq!(bench.window[&minute(1)].trade_count, 11);
+    bench.assert_whole(0..1);
+    bench.assert_whole(2..3);
+    assert_eq!(bench.recorder.counts().unreadable_rows, 1);
+}
+
+#[test]
+fn a_gap_that_rest_never_fills_does_not_keep_the_later_minutes_back() {
+    let start = minute(0).start_ms();
+    let tape: Vec<TradeRow> = (0..60_u32)
+        .map(|index| trade(u64::from(100 + index), start + 5_000 * i64::from(index)))
+        .collect();
+    let mut bench = Bench::new(tape.clone(), minute(0));
+    for row in tape {
+        let due = Duration::from_millis(u64::try_from(at(&row) - start).unwrap());
+        bench.pass(due.saturating_sub(bench.uptime), false);
+        if row.id() != 105 {
+            bench.stream(row);
+        }
+    }
+    bench.pass(Duration::from_secs(3), false);
+    let complete: Vec<i64> = bench
+        .window
+        .values()
+        .filter(|minute| minute.complete)
+        .map(|minute| minute.minute.number() - 29_000_000)
+        .collect();
+    // The gap is in minute 0; a minute of patience later recording goes on behind it, within minute 1.
+    assert_eq!(complete, [2, 3]);
+    bench.assert_whole(2..4);
+    for unfinished in [0, 1] {
+        let shown = &bench.window[&minute(unfinished)];
+        assert!(!shown.complete && shown.trade_count > 0, "{shown:?}");
+    }
+    assert!(bench.recorder.history_until(bench.uptime) > minute(1));
+}
+
+#[test]
+fn more_than_can_wait_behind_a_gap_is_left_to_the_history() {
+    let start = minute(0).start_ms();
+    let count = u32::try_from(crate::chain::AHEAD_LIMIT).unwrap() + 10;
+    let mut bench = Bench::new(vec![trade(1, start)], minute(0));
+    bench.stream(bench.tape[0]);
+    bench.uptime = Duration::from_secs(1);
+    for index in 0..count {
+        bench.stream(trade(u64::from(3 + index), start + 1_000));
+    }
+    let last = u64::from(2 + count);
+    bench.stream(trade(last + 1, start + 60_500));
+    bench.stream(trade(last + 2, start + 121_500));
+    bench.pass(Duration::from_secs(121), false);
+    let counts: Vec<(u64, bool)> = bench
+        .window
+        .values()
+        .map(|minute| (minute.trade_count, minute.complete))
+        .collect();
+    assert_eq!(counts[..2], [(u64::from(count), false), (1, true)]);
 }
 
 #[test]
@@ -360,6 +487,7 @@ proptest! {
         steps in prop::collection::vec((0_i64..8_000, 0_i64..900, 0_u8..20), 20..150),
         deliveries in prop::collection::vec((0_u8..10, 0_usize..4), 150),
         outages in prop::collection::vec(any::<bool>(), 8),
+        ragged in 0_i64..3_000,
     ) {
         let start = minute(0).start_ms();
         let (mut clock, mut tape) = (start, Vec::new());
@@ -377,6 +505,7 @@ proptest! {
         tape.insert(0, trade(99, start));
         let minutes = (clock - start) / 60_000 + 1;
         let mut bench = Bench::new(tape.clone(), minute(0));
+        bench.ragged = ragged;
         let mut late: Vec<TradeRow> = Vec::new();
         for (row, (fate, outage)) in tape.iter().zip(deliveries.iter().cycle()) {
             let due = Duration::from_millis(u64::try_from(at(row).max(bench.now()) - start).unwrap());
@@ -396,10 +525,14 @@ proptest! {
         }
         bench.pass(Duration::from_secs(90), true);
         for number in 0..minutes {
-            let mut recorded = bench.window.get(&minute(number)).cloned().expect("every minute is published");
-            recorded.permanent_holes.clear();
-            if !bench.invalid.contains(&minute(number)) {
+            let recorded = bench.window.get(&minute(number)).cloned();
+            if let Some(mut recorded) = recorded.filter(|recorded| recorded.complete) {
+                recorded.permanent_holes.clear();
                 prop_assert_eq!(recorded, bench.truth(minute(number)));
+            } else if !bench.invalid.contains(&minute(number)) {
+                // A gap was not filled for longer than it is waited for.
+                prop_assert!(bench.recorder.counts().left_to_history > 0);
+                prop_assert!(minute(number) < bench.recorder.history_until(bench.uptime));
             }
         }
         prop_assert!(!bench.recorder.has_gap());

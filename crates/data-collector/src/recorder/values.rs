@@ -20,6 +20,8 @@ pub(crate) enum Question {
     Page {
         /// First id.
         from: u64,
+        /// REST has those of the ids below this one that exist.
+        settled: u64,
     },
     /// The exchange's time and, after that, its newest trade.
     Newest,
@@ -34,6 +36,10 @@ pub(crate) struct RecorderCounts {
     pub(crate) gaps: u64,
     pub(crate) repaired_trades: u64,
     pub(crate) hole_ids: u64,
+    /// Rows of REST that have an id and are no trade.
+    pub(crate) unreadable_rows: u64,
+    /// Ids behind a gap that REST did not fill in time.
+    pub(crate) left_to_history: u64,
     pub(crate) rejected_rows: u64,
     pub(crate) amended_minutes: u64,
     pub(crate) invalidated_minutes: u64,

@@ -56,7 +56,7 @@ pub(crate) async fn find_anchor(rest: &RestClient, resume: Option<ResumePoint>) 
     })?;
     let newest = match rest.newest_trade().await? {
         Some(TradeRow::Trade(trade)) => Some((trade.id, trade.traded_at)),
-        Some(TradeRow::Dead { id }) => Some(before_dead_row(rest, id).await?),
+        Some(TradeRow::Dead { id } | TradeRow::Unreadable { id }) => Some(before_dead_row(rest, id).await?),
         None => None,
     };
     let Some((newest_id, newest_at)) = newest else {
@@ -106,7 +106,7 @@ async fn before_dead_row(rest: &RestClient, id: u64) -> Result<(u64, ExchangeMs)
         .await?;
     let latest = rows.iter().filter_map(|row| match row {
         TradeRow::Trade(trade) => Some(trade.traded_at),
-        TradeRow::Dead { .. } => None,
+        TradeRow::Dead { .. } | TradeRow::Unreadable { .. } => None,
     });
     match latest.max() {
         Some(latest) => Ok((id, latest)),

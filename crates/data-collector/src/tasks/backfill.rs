@@ -9,14 +9,16 @@ use strategy_core::telemetry::PROGRESS;
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
 
-use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, missing_minutes, next_chunk};
+use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, is_complete, next_chunk};
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
+use crate::binance::parse::TradeRow;
 use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
-use crate::recorder::Reach;
-use crate::shared::Shared;
+use crate::postponed::Postponed;
+use crate::recorder::{Reach, doubt_future};
+use crate::shared::{HEAL_MINUTES, Shared};
 
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -27,11 +29,12 @@ const ATTEMPTS_BEFORE_DEGRADED: u32 = 4;
 /// How often the window is looked at while nothing is missing, and before it is known.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
 
-/// Longest wait for a filled chunk to be in the window before it is asked for again.
-const STORED_WITHIN: Duration = Duration::from_secs(30);
-
 /// How often progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(15);
+
+/// Contradictory or unusable answers to a chunk, after which its minutes are asked for one by one, and answers
+/// to one minute, after which it is put off.
+const USELESS_ANSWERS: u32 = 3;
 
 /// Chunks with more trades than this are followed by shorter ones.
 const MANY_TRADES: u64 = 20_000;
@@ -40,6 +43,8 @@ const MANY_TRADES: u64 = 20_000;
 pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let mut task = BackfillTask {
         length: CHUNK_MINUTES.0,
+        postponed: Postponed::default(),
+        useless_answers: 0,
         begun: None,
         done: 0,
         total: 0,
@@ -55,6 +60,9 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
 struct BackfillTask {
     shared: Arc<Shared>,
     length: i64,
+    postponed: Postponed,
+    /// Useless answers one after the other.
+    useless_answers: u32,
     /// First minute that was not history when the program began.
     begun: Option<Minute>,
     done: u64,
@@ -73,33 +81,64 @@ impl BackfillTask {
             let invalidations = self.shared.outbox.invalidations();
             let Some((chunk, head)) = self.due() else {
                 let known = self.shared.reach().is_some();
-                tokio::time::sleep(if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 }).await;
+                let look_again = if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 };
+                // Sooner when there is room again: then the next chunk may be due.
+                drop(timeout(look_again, self.shared.outbox.drained()).await);
                 continue;
             };
             match self.fill(chunk, head, invalidations).await {
                 Ok(()) => {
                     backoff.reset();
-                    self.shared.health.recover(Part::History);
+                    self.useless_answers = 0;
                 }
                 Err(error) => {
                     let wait = backoff.next_delay(rand::random());
-                    if backoff.attempts() >= ATTEMPTS_BEFORE_DEGRADED {
-                        self.shared
-                            .health
-                            .degrade(Part::History, format!("history: {error}"));
-                    }
+                    self.on_failure(chunk, &error, backoff.attempts());
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
                         delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                         "history does not come"
                     );
                     tokio::time::sleep(wait).await;
+                    continue;
                 }
+            }
+            match self.postponed.len() {
+                0 => drop(self.shared.health.recover(Part::History)),
+                count => drop(self.shared.health.degrade(
+                    Part::History,
+                    format!("history: the exchange does not show the trades of {count} minutes as a whole; they are asked for again later"),
+                )),
             }
         }
     }
 
-    /// The next chunk and the newest trade, if anything is missing.
+    fn on_failure(&mut self, chunk: Chunk, error: &RestError, attempts: u32) {
+        if attempts >= ATTEMPTS_BEFORE_DEGRADED {
+            self.shared
+                .health
+                .degrade(Part::History, format!("history: {error}"));
+        }
+        if !error.is_about_data() {
+            return;
+        }
+        self.useless_answers += 1;
+        if self.useless_answers < USELESS_ANSWERS {
+            return;
+        }
+        self.useless_answers = 0;
+        self.length = 1;
+        if chunk.first == chunk.last {
+            self.put_off(chunk.first, &error.to_string());
+        }
+    }
+
+    fn put_off(&mut self, minute: Minute, reason: &str) {
+        tracing::warn!(%minute, reason, "a minute cannot be read as a whole: asked for again later");
+        self.postponed.put_off(minute, self.shared.uptime());
+    }
+
+    /// The next chunk and the newest trade, if anything is missing and there is room for it.
     fn due(&mut self) -> Option<(Chunk, (u64, ExchangeMs))> {
         let Reach {
             history_until, head, ..
@@ -116,9 +155,30 @@ impl BackfillTask {
             .offset(1 - reach)
             .min(begun)
             .max(newest.offset(1 - window_minutes));
-        let missing = missing_minutes(&window, horizon, history_until);
-        self.report(missing);
-        Some((next_chunk(&window, horizon, history_until, self.length)?, head?))
+        let is_full = window.len() >= settings.window_minutes;
+        let oldest = window.oldest().filter(|_| is_full);
+        let files = self.shared.incomplete_files().clone();
+        let lacks = |minute: Minute| match oldest {
+            Some(oldest) if minute < oldest => files.contains(&minute),
+            _ => minute >= horizon && !is_complete(&window, minute),
+        };
+        self.postponed.forget(|minute| !lacks(minute));
+        let uptime = self.shared.uptime();
+        let is_asked = |minute: Minute| lacks(minute) && !self.postponed.is_put_off(minute, uptime);
+        let missing = minutes(horizon, history_until)
+            .filter(|minute| is_asked(*minute))
+            .count();
+        let is_wanted = |minute: Minute| is_asked(minute) && !self.shared.outbox.has_whole(minute);
+        let in_files = || {
+            let oldest = oldest?;
+            next_chunk(newest.offset(-HEAL_MINUTES), oldest, self.length, is_wanted)
+        };
+        let chunk = next_chunk(horizon, history_until, self.length, is_wanted).or_else(in_files);
+        self.report(missing as u64);
+        if self.shared.outbox.is_crowded() {
+            return None;
+        }
+        Some((chunk?, head?))
     }
 
     async fn fill(
@@ -131,16 +191,24 @@ impl BackfillTask {
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
             .await?;
-        if first.is_none() && head.1 >= chunk.first.start_ms() {
-            return Err(RestError::Contradiction { id: head.0 });
+        match first {
+            None if head.1 >= chunk.first.start_ms() => {
+                return Err(RestError::Contradiction { id: head.0 });
+            }
+            // A higher id and an earlier time: the exchange began its ids anew since then.
+            Some(TradeRow::Trade(trade)) if trade.id > head.0 && trade.traded_at < head.1 => {
+                return Err(RestError::Contradiction { id: head.0 });
+            }
+            _ => {}
         }
         let width = self.shared.settings.bucket_width;
         let (mut reader, mut progress) = ChunkReader::new(chunk, first.map(|row| row.id()), head.0, width);
         while let Progress::Ask { from } = progress {
-            let rows = rest.trades_from(from, Urgency::History).await?;
+            let mut rows = rest.trades_from(from, Urgency::History).await?;
             if rows.is_empty() {
                 return Err(RestError::Contradiction { id: head.0 });
             }
+            doubt_future(&mut rows, head.1);
             progress = reader.on_page(&rows).map_err(|source| RestError::Unusable {
                 path: "/api/v3/aggTrades",
                 source: ParseError::Amount {
@@ -154,37 +222,22 @@ impl BackfillTask {
         } else {
             self.length * 2
         }
-        .clamp(CHUNK_MINUTES.0, CHUNK_MINUTES.1);
+        .clamp(1, CHUNK_MINUTES.1);
         let levels = self.shared.settings.max_levels;
-        let minutes = reader.into_minutes().map(|mut footprint| {
+        let mut read = Vec::new();
+        for mut footprint in reader.into_minutes() {
             if footprint.limit_levels(levels).is_err() {
                 tracing::warn!(minute = %footprint.minute, "the levels of a minute could not be limited");
             }
-            footprint
-        });
-        if !self.shared.outbox.put_history(minutes, invalidations) {
+            if !footprint.complete {
+                self.put_off(footprint.minute, "the exchange shows a row that is no trade");
+            }
+            read.push(footprint);
+        }
+        if !self.shared.outbox.put_history(read.into_iter(), invalidations) {
             tracing::debug!("a trade of an earlier minute came while history was read: reading it again");
-            return Ok(());
         }
-        self.stored(chunk).await;
         Ok(())
-    }
-
-    /// Waits until the window has the chunk. If Redis is away that long, it is asked for again.
-    async fn stored(&self, chunk: Chunk) {
-        let mut window = self.shared.window.subscribe();
-        let has = |minute: Minute, window: &Option<Arc<strategy_core::store::WindowImage>>| {
-            window.as_ref().is_some_and(|window| {
-                window.state(minute).is_some_and(|state| state.complete)
-                    || window.oldest().is_some_and(|oldest| {
-                        minute < oldest && window.len() >= self.shared.settings.window_minutes
-                    })
-            })
-        };
-        let stored = window.wait_for(|window| has(chunk.first, window) && has(chunk.last, window));
-        if timeout(STORED_WITHIN, stored).await.is_err() {
-            tracing::debug!("a chunk of history was not stored in time");
-        }
     }
 
     fn report(&mut self, missing: u64) {
@@ -223,6 +276,11 @@ impl BackfillTask {
         };
         self.shared.health.update(|state| state.backfill = backfill);
     }
+}
+
+/// The minutes from `first` up to `end`.
+fn minutes(first: Minute, end: Minute) -> impl Iterator<Item = Minute> {
+    std::iter::successors(Some(first), |minute| Some(minute.next())).take_while(move |minute| *minute < end)
 }
 
 /// For a terminal: `[#####.....] 50 %  1440 of 2880 minutes, about 75 s left`.

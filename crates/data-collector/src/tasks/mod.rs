@@ -3,6 +3,7 @@
 pub(crate) mod anchor;
 pub(crate) mod backfill;
 pub(crate) mod depth;
+mod filing;
 pub(crate) mod lease;
 pub(crate) mod market;
 pub(crate) mod persist;

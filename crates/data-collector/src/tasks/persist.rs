@@ -18,13 +18,14 @@ use strategy_core::time::Minute;
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
-use crate::health::Part;
 use crate::outbox::Waiting;
 use crate::recent::Recent;
 use crate::shared::Shared;
-use crate::tasks::unsaved::{Unsaved, file_all};
+use crate::tasks::filing::{Filing, STORAGE_RETRY};
+use crate::tasks::unsaved::Unsaved;
 
-/// Minutes read from the old end of the window at a time.
+/// Most minutes that leave the window at a time. After a long absence the whole window leaves: slice by slice,
+/// so that an interruption loses nothing.
 const LEAVING_SLICE: usize = 60;
 
 /// How many minutes the window may be ahead of the exchange's clock.
@@ -32,9 +33,6 @@ const FUTURE_TOLERANCE: i64 = 2;
 
 /// First and longest wait before a failed write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-
-/// How often storage that could not be written is tried again.
-const STORAGE_RETRY: Duration = Duration::from_secs(10);
 
 /// Longest time for storing what is waiting when the program stops.
 const LAST_FLUSH_LIMIT: Duration = Duration::from_millis(1500);
@@ -56,11 +54,10 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let mut task = PersistTask {
         store: Store::new(&settings.store).map_err(CollectorError::Store)?,
         unsaved: Unsaved::new(archive.clone(), &settings.storage_dir, settings.symbol.clone()),
-        archive,
+        filing: Filing::new(Arc::clone(&shared), archive),
         image: None,
         recent: Recent::default(),
         connections: 0,
-        storage_due: Duration::ZERO,
         compared: false,
         shared: Arc::clone(&shared),
     };
@@ -92,14 +89,12 @@ impl From<StoreError> for Interruption {
 struct PersistTask {
     shared: Arc<Shared>,
     store: Store,
-    archive: Archive,
+    filing: Filing,
     unsaved: Unsaved,
     image: Option<WindowImage>,
     recent: Recent,
     /// Connections of the store when the image was last loaded.
     connections: u64,
-    /// When storage is tried again after a failure; zero while it works.
-    storage_due: Duration,
     /// The window was compared with the exchange's clock.
     compared: bool,
 }
@@ -144,7 +139,7 @@ impl PersistTask {
     }
 
     fn next_look(&self) -> Duration {
-        if self.storage_due > Duration::ZERO {
+        if self.filing.is_failing() {
             STORAGE_RETRY
         } else {
             Duration::from_secs(30)
@@ -158,13 +153,16 @@ impl PersistTask {
         }
         self.set_aside_future().await?;
         let waiting = self.shared.outbox.take();
-        let storage_due = self.storage_due > Duration::ZERO && self.shared.uptime() >= self.storage_due;
-        if waiting.is_empty() && !storage_due {
+        if waiting.is_empty() && !self.filing.is_due() {
             return Ok(());
         }
+        if self.filing.is_due() {
+            self.filing.mark_owed().await;
+        }
         let outcome = self.store_waiting(&waiting).await;
-        if outcome.is_err() {
-            self.shared.outbox.put_back(waiting);
+        match outcome {
+            Ok(()) => self.shared.outbox.stored(),
+            Err(_) => self.shared.outbox.put_back(waiting),
         }
         outcome
     }
@@ -241,6 +239,7 @@ impl PersistTask {
             }
         }
         self.connections = self.store.connections();
+        self.filing.look_for_incomplete(image.newest()).await;
         self.adopt(image);
         Ok(())
     }
@@ -259,9 +258,9 @@ impl PersistTask {
     }
 
     async fn store_waiting(&mut self, waiting: &Waiting) -> Result<(), Interruption> {
-        let image = self.image.clone().unwrap_or_default();
         let size = self.shared.settings.window_minutes;
         let mut batch = waiting.minutes.clone();
+        let image = self.make_room(&batch).await?;
         let mut spoiled = Vec::new();
         for minute in waiting
             .invalid
@@ -272,11 +271,7 @@ impl PersistTask {
                 (Some(state), Some(newest), _) if state.complete => {
                     spoiled.push(usize::try_from(newest.since(*minute)).unwrap_or(usize::MAX));
                 }
-                (None, _, Some(oldest)) if *minute < oldest => {
-                    // Its file, if there is one, lacks a trade that came after two days.
-                    self.shared.health.count("trades_too_late");
-                    tracing::warn!(%minute, "a trade belongs to a minute that has left the window");
-                }
+                (None, _, Some(oldest)) if *minute < oldest => self.filing.lacks_trade(*minute).await,
                 (None, ..) => drop(batch.insert(*minute, MinuteFootprint::empty(*minute, false))),
                 (Some(_), ..) => {}
             }
@@ -284,6 +279,10 @@ impl PersistTask {
         let mut plan = image.plan(batch.clone(), size);
         self.mark_incomplete(&mut plan, &spoiled).await?;
         if !self.archive_leaving(&image, &plan).await? {
+            // What is older than the window is asked for again once storage can be written.
+            for gone in &plan.too_old {
+                batch.remove(&gone.minute);
+            }
             plan = image.plan(batch, size * OVERFULL);
             self.mark_incomplete(&mut plan, &spoiled).await?;
             if plan.leaving > 0 {
@@ -291,14 +290,37 @@ impl PersistTask {
             }
         }
         if !plan.is_empty() {
-            let symbol = &self.shared.settings.symbol;
-            let token = &self.shared.token;
-            self.store
-                .apply_window(token, symbol, &image, plan.leaving, &plan.changes)
-                .await?;
-            self.recent.note(plan.changes, plan.after.newest());
-            self.adopt(plan.after);
+            self.apply(&image, plan).await?;
         }
+        Ok(())
+    }
+
+    /// Lets the minutes go that a batch pushes out of the window, but for the last few of them.
+    async fn make_room(
+        &mut self,
+        batch: &BTreeMap<Minute, MinuteFootprint>,
+    ) -> Result<WindowImage, StoreError> {
+        let size = self.shared.settings.window_minutes;
+        loop {
+            let image = self.image.clone().unwrap_or_default();
+            if image.plan(batch.clone(), size).leaving <= LEAVING_SLICE {
+                return Ok(image);
+            }
+            let step = image.plan(BTreeMap::new(), image.len().saturating_sub(LEAVING_SLICE));
+            if !self.archive_leaving(&image, &step).await? {
+                return Ok(image);
+            }
+            self.apply(&image, step).await?;
+        }
+    }
+
+    async fn apply(&mut self, image: &WindowImage, plan: WindowPlan) -> Result<(), StoreError> {
+        let (symbol, token) = (&self.shared.settings.symbol, &self.shared.token);
+        self.store
+            .apply_window(token, symbol, image, plan.leaving, &plan.changes)
+            .await?;
+        self.recent.note(plan.changes, plan.after.newest());
+        self.adopt(plan.after);
         Ok(())
     }
 
@@ -316,71 +338,40 @@ impl PersistTask {
 
     /// Files the minutes that leave the window with `plan`. False if storage cannot be written.
     async fn archive_leaving(&mut self, image: &WindowImage, plan: &WindowPlan) -> Result<bool, StoreError> {
-        let mut leaving = plan
-            .too_old
-            .iter()
-            .filter(|minute| minute.complete)
-            .cloned()
-            .collect::<Vec<_>>();
-        let replaced: BTreeMap<Minute, &MinuteFootprint> = plan
+        // A minute may both leave and come again as whole; then this is the newer version.
+        let newer: BTreeMap<Minute, &MinuteFootprint> = plan
             .changes
             .iter()
-            .filter_map(|change| {
-                if let WindowChange::Replace(_, footprint) = change {
-                    Some(footprint)
-                } else {
-                    None
-                }
+            .filter_map(|change| match change {
+                WindowChange::Replace(_, footprint) => Some(footprint),
+                WindowChange::Prepend(_) | WindowChange::Append(_) => None,
             })
-            // A minute may both leave and come again as whole; then this is the newer version.
             .chain(plan.too_old.iter().filter(|footprint| footprint.complete))
             .map(|footprint| (footprint.minute, footprint))
             .collect();
-        let mut read = 0;
-        loop {
-            let count = (plan.leaving - read).min(LEAVING_SLICE);
-            if count > 0 {
-                for document in self.store.oldest_minutes(read, count).await? {
-                    let (_, footprint) = decode_minute(&document).map_err(|_| StoreError::WindowChanged)?;
-                    if image.state(footprint.minute).is_none() {
-                        return Err(StoreError::WindowChanged);
-                    }
-                    leaving.push(
-                        replaced
-                            .get(&footprint.minute)
-                            .map_or(footprint, |newer| (*newer).clone()),
-                    );
-                }
-                read += count;
-            }
-            if leaving.is_empty() {
-                self.storage_due = Duration::ZERO;
-                return Ok(true);
-            }
-            let batch = std::mem::take(&mut leaving);
-            let count = batch.len();
-            match file_all(self.archive.clone(), batch).await {
-                Ok(()) => {
-                    tracing::debug!(redis.items = count, "minutes left the window for storage");
-                    if self.shared.health.recover(Part::Storage) {
-                        tracing::info!("storage can be written again");
-                    }
-                }
-                Err(error) => {
-                    self.shared.health.count("storage_failures");
-                    let chain = strategy_core::telemetry::error_chain(&error);
-                    if self
-                        .shared
-                        .health
-                        .degrade(Part::Storage, format!("storage: {chain}"))
-                    {
-                        tracing::error!(error = chain, "storage cannot be written: minutes stay in redis");
-                    }
-                    self.storage_due = self.shared.uptime() + STORAGE_RETRY;
-                    return Ok(false);
-                }
-            }
+        let too_old = plan.too_old.iter().filter(|footprint| footprint.complete);
+        if !self.filing.file(too_old.cloned().collect()).await {
+            return Ok(false);
         }
+        let mut read = 0;
+        while read < plan.leaving {
+            let count = (plan.leaving - read).min(LEAVING_SLICE);
+            let mut leaving = Vec::with_capacity(count);
+            for document in self.store.oldest_minutes(read, count).await? {
+                let (_, footprint) = decode_minute(&document).map_err(|_| StoreError::WindowChanged)?;
+                if image.state(footprint.minute).is_none() {
+                    return Err(StoreError::WindowChanged);
+                }
+                let replaced = newer.get(&footprint.minute);
+                leaving.push(replaced.map_or(footprint, |newer| (*newer).clone()));
+            }
+            if !self.filing.file(leaving).await {
+                return Ok(false);
+            }
+            read += count;
+        }
+        self.filing.works();
+        Ok(true)
     }
 
     /// Stores what is waiting when the program stops, in Redis or else in files.

@@ -226,13 +226,13 @@ impl TradeTask {
             return;
         };
         match (question, outcome) {
-            (Question::Page { from }, Ok(Answer::Page(rows))) => {
-                recorder.on_page(from, &rows, uptime, &mut self.effects);
+            (Question::Page { from, settled }, Ok(Answer::Page(rows))) => {
+                recorder.on_page(from, settled, rows, uptime, &mut self.effects);
             }
             (_, Ok(Answer::Newest(time, newest))) => {
                 let newest = newest.map(|row| match row {
                     TradeRow::Trade(trade) => (trade.id, trade.traded_at),
-                    TradeRow::Dead { id } => (id, time),
+                    TradeRow::Dead { id } | TradeRow::Unreadable { id } => (id, time),
                 });
                 recorder.on_newest(time, newest, uptime, &mut self.effects);
             }
@@ -388,7 +388,7 @@ impl TradeTask {
 /// Puts one question to REST.
 async fn ask(shared: &Shared, question: Question) -> Result<Answer, RestError> {
     match question {
-        Question::Page { from } => shared
+        Question::Page { from, .. } => shared
             .rest
             .trades_from(from, Urgency::Live)
             .await

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strategy_core::archive::{Archive, ArchiveError, Filed};
+use strategy_core::archive::{Archive, ArchiveError};
 use strategy_core::model::MinuteFootprint;
 use strategy_core::store::WindowImage;
 use strategy_core::symbol::Symbol;
@@ -12,6 +12,7 @@ use strategy_core::time::Minute;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
+use crate::tasks::filing::file_all;
 
 /// Directory below `storage/`.
 const DIRECTORY: &str = "unsaved";
@@ -131,24 +132,4 @@ impl Unsaved {
             ),
         }
     }
-}
-
-/// Files minutes off the async threads.
-///
-/// # Errors
-/// [`CollectorError::Archive`] for the first that could not be filed.
-pub(crate) async fn file_all(archive: Archive, minutes: Vec<MinuteFootprint>) -> Result<(), CollectorError> {
-    let work = move || {
-        for minute in &minutes {
-            if archive.file(minute)? == Filed::KeptAside {
-                let path = archive.path_of(minute.minute);
-                tracing::warn!(path = %path.display(), "a differing file of this minute was kept aside");
-            }
-        }
-        Ok::<(), ArchiveError>(())
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(CollectorError::FileWork)??;
-    Ok(())
 }

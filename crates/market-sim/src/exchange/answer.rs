@@ -1,5 +1,7 @@
 //! The true answer to a REST request, before any fault.
 
+use std::fmt::Write as _;
+
 use axum::http::HeaderMap;
 use serde_json::json;
 
@@ -87,7 +89,9 @@ fn agg_trades(shared: &Shared, query: &Query, unit: TimeUnit) -> Result<String, 
     let from_id = query.number("fromId")?;
     let (start, end) = (query.time("startTime")?, query.time("endTime")?);
     let lag = i64::try_from(shared.config.rest_lag.as_millis()).unwrap_or(i64::MAX);
-    let pages = Pages::new(&*shared.market, shared.clock.now_ms().saturating_sub(lag));
+    let ragged = i64::try_from(shared.config.rest_ragged.as_millis()).unwrap_or(i64::MAX);
+    let head = shared.clock.now_ms().saturating_sub(lag);
+    let pages = Pages::new(&*shared.market, head, ragged);
     let rows = match (from_id, start, end) {
         (Some(id), None, None) => pages.since_id(id.unsigned_abs(), limit),
         (Some(_), _, _) => return Err(ApiError::bad_combination()),
@@ -101,7 +105,16 @@ fn agg_trades(shared: &Shared, query: &Query, unit: TimeUnit) -> Result<String, 
         if index > 0 {
             body.push(',');
         }
-        row.push_rest(&mut body, unit);
+        if shared.faults.is_broken_row(row.id) {
+            write!(
+                body,
+                r#"{{"a":{},"p":null,"q":null,"T":{}}}"#,
+                row.id, row.time_ms
+            )
+            .ok();
+        } else {
+            row.push_rest(&mut body, unit);
+        }
     }
     body.push(']');
     Ok(body)

@@ -47,6 +47,9 @@ pub struct ExchangeConfig {
     pub ban: Duration,
     /// How far REST `aggTrades` lag behind the stream, event time; 0 to 3 s in reality.
     pub rest_lag: Duration,
+    /// Rows appear in REST one by one, up to this much later than `rest_lag` says, event time: a page may
+    /// have a row and not yet the one before it.
+    pub rest_ragged: Duration,
     /// Time between pings, wall time.
     pub ping_interval: Duration,
     /// A connection without a pong for so long after a ping is closed, wall time.
@@ -68,6 +71,7 @@ impl Default for ExchangeConfig {
             patience: 10,
             ban: Duration::from_secs(120),
             rest_lag: Duration::ZERO,
+            rest_ragged: Duration::ZERO,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(60),
             connection_lifetime: Duration::from_secs(24 * 3600),

@@ -3,7 +3,11 @@
 use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::market::{MAX_STEP_BACK_MS, Market};
+use crate::rng::{Purpose, mix};
 use crate::trade::SimTrade;
+
+/// How much later a row appears in REST than its neighbours.
+const RAGGED: Purpose = 60;
 
 /// The rows that are published so far.
 #[derive(Debug)]
@@ -12,16 +16,28 @@ pub(super) struct Pages<'a> {
     /// Rows published later do not exist yet.
     head_ms: ExchangeMs,
     head: Minute,
+    /// Each row is published later by up to this many milliseconds.
+    ragged_ms: i64,
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(market: &'a dyn Market, head_ms: ExchangeMs) -> Self {
+    pub(super) fn new(market: &'a dyn Market, head_ms: ExchangeMs, ragged_ms: i64) -> Self {
         let head = Minute::containing(head_ms).unwrap_or(market.first_minute());
         Self {
             market,
             head_ms,
             head,
+            ragged_ms,
         }
+    }
+
+    fn is_published(&self, row: &SimTrade) -> bool {
+        let late = match self.ragged_ms {
+            0 => 0,
+            // The same delay for a row in every answer, and unlike its neighbours'.
+            ragged => i64::try_from(mix(row.id, RAGGED, 0) % ragged.unsigned_abs()).unwrap_or(0),
+        };
+        row.event_ms.saturating_add(late) <= self.head_ms
     }
 
     /// Rows with an id of at least `id`, ascending.
@@ -59,7 +75,7 @@ impl<'a> Pages<'a> {
                 .rows
                 .iter()
                 .rev()
-                .filter(|row| row.event_ms <= self.head_ms && row.time_ms <= end);
+                .filter(|row| self.is_published(row) && row.time_ms <= end);
             rows.extend(wanted.take(limit - rows.len()).copied());
             minute = minute.previous();
         }
@@ -80,7 +96,7 @@ impl<'a> Pages<'a> {
         let last_start = end.saturating_add(MAX_STEP_BACK_MS).min(self.head_ms);
         while minute.start_ms() <= last_start && rows.len() < limit {
             let block = self.market.block(minute);
-            let published = block.rows.iter().filter(|row| row.event_ms <= self.head_ms);
+            let published = block.rows.iter().filter(|row| self.is_published(row));
             rows.extend(
                 published
                     .filter(|row| wanted(row))

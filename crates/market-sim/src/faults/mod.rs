@@ -7,7 +7,7 @@ mod chaos;
 mod rest;
 mod ws;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -29,6 +29,8 @@ pub struct Faults(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     rest: Mutex<HashMap<Endpoint, VecDeque<(RestFault, u32)>>>,
+    /// Ids whose row REST shows without a price.
+    broken_rows: Mutex<BTreeSet<u64>>,
     ws: Mutex<WsState>,
     commands: broadcast::Sender<WsCommand>,
 }
@@ -37,6 +39,7 @@ impl Default for Faults {
     fn default() -> Self {
         Self(Arc::new(Inner {
             rest: Mutex::default(),
+            broken_rows: Mutex::default(),
             ws: Mutex::default(),
             commands: broadcast::Sender::new(COMMANDS),
         }))
@@ -67,9 +70,20 @@ impl Faults {
         }
     }
 
+    /// REST shows the row of this id without a price until [`Faults::clear`].
+    pub fn break_row(&self, id: u64) {
+        lock(&self.0.broken_rows).insert(id);
+    }
+
+    /// True for an id of [`Faults::break_row`].
+    pub(crate) fn is_broken_row(&self, id: u64) -> bool {
+        lock(&self.0.broken_rows).contains(&id)
+    }
+
     /// Takes back the faults of REST.
     pub fn clear_rest(&self) {
         lock(&self.0.rest).clear();
+        lock(&self.0.broken_rows).clear();
     }
 
     /// Takes back every fault, those of the stream included.
