@@ -8,6 +8,7 @@ mod chaos;
 mod collector;
 mod config;
 mod documents;
+mod history;
 mod late_command;
 mod logs;
 mod oddities;

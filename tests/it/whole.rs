@@ -100,13 +100,19 @@ async fn a_recommendation_follows_from_what_was_recorded_and_all_places_agree() 
         assert!(line["market_context"][count].is_u64(), "{count} in {line}");
     }
     let mut connection = world.connection().await;
-    let stored: Vec<String> = connection.lrange("trading_recommendations", 0, -1).await.unwrap();
-    assert!(
+    eventually("the same line in redis", LIMIT, async || {
+        let stored: Vec<String> = world
+            .connection()
+            .await
+            .lrange("trading_recommendations", 0, -1)
+            .await
+            .unwrap();
         stored
             .iter()
-            .any(|stored| serde_json::from_str::<Value>(stored).unwrap() == line),
-        "{stored:#?}"
-    );
+            .any(|stored| serde_json::from_str::<Value>(stored).unwrap() == line)
+    })
+    .await
+    .unwrap();
     let keys: Vec<String> = connection.keys("analysis_results:*").await.unwrap();
     let results: Vec<String> = connection.mget(&keys).await.unwrap();
     let result = results

@@ -80,7 +80,7 @@ impl fmt::Display for Plan {
         let options = &self.options;
         writeln!(
             formatter,
-            "seed {}: {:.1} trades a minute, {}x, window {}, backfill {}, at most {} levels, rest lag {:?}, {}",
+            "seed {}: {:.1} trades a minute, {}x, window {}, backfill {}, at most {} levels, rest lag {:?} and {:?}, {}",
             self.seed,
             options.rate,
             options.speed,
@@ -88,6 +88,7 @@ impl fmt::Display for Plan {
             options.backfill,
             options.max_levels,
             options.exchange.rest_lag,
+            options.exchange.rest_ragged,
             if options.redis.append_only {
                 "redis with append-only file"
             } else {
@@ -117,6 +118,8 @@ fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
         rng.random_range(4..=u32::try_from(window).unwrap_or(20))
     };
     let lag = *[0, 0, 0, 500, 3_000].choose(rng).unwrap_or(&0);
+    // Together REST is 3 s behind the stream at most.
+    let ragged = *[0, 0, 1_500, 2_900].choose(rng).unwrap_or(&0);
     WorldOptions {
         seed,
         rate: if busy {
@@ -134,6 +137,7 @@ fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
         exchange: ExchangeConfig {
             weight_limit: 1_000_000,
             rest_lag: Duration::from_millis(lag),
+            rest_ragged: Duration::from_millis(ragged.min(3_000 - lag)),
             ..ExchangeConfig::default()
         },
         redis: RedisOptions {

@@ -174,7 +174,13 @@ impl BackfillTask {
             next_chunk(newest.offset(-HEAL_MINUTES), oldest, self.length, is_wanted)
         };
         let chunk = next_chunk(horizon, history_until, self.length, is_wanted).or_else(in_files);
-        self.report(missing as u64);
+        let missing = minutes(horizon, history_until)
+            .filter(|minute| is_asked(*minute))
+            .count();
+        // While redis is away minutes wait that need not be filled from the history.
+        if missing == 0 || chunk.is_some() {
+            self.report(missing as u64);
+        }
         if self.shared.outbox.is_crowded() {
             return None;
         }
