@@ -303,6 +303,34 @@ async fn a_gap_during_a_long_ban_keeps_no_later_minute_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_away_for_hours_is_survived_in_bounded_memory() {
+    let world = World::start(WorldOptions {
+        seed: 78,
+        rate: 8.0,
+        speed: 600.0,
+        window: 600,
+        backfill: 600,
+        ..WorldOptions::default()
+    })
+    .await;
+    let collector = world.collector();
+    world.assert_whole(world.now(), LIMIT).await;
+    let memory = collector.memory_kb();
+    world.redis_proxy.refuse(true);
+    // More minutes than may wait in memory.
+    let end = world.now().offset(400);
+    eventually("the hours have passed", LONG_LIMIT, async || world.now() >= end)
+        .await
+        .unwrap();
+    let grown = collector.memory_kb().saturating_sub(memory);
+    assert!(grown < 16 << 10, "{grown} kB more after six hours");
+    world.redis_proxy.refuse(false);
+    let recorded = world.assert_whole(world.now(), LONG_LIMIT).await;
+    assert!(recorded.window.len() >= 598, "{}", recorded.window.len());
+    stop(collector).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_redis_is_away_history_is_not_fetched_again() {
     let world = two_days().await;
     let slow = RestFault::SlowBody {

@@ -13,4 +13,5 @@ mod late_command;
 mod logs;
 mod oddities;
 mod signals;
+mod storage;
 mod whole;

@@ -21,6 +21,34 @@ pub struct Program {
 impl Program {
     /// Starts `name` in `directory`; what it prints goes to `<name>.<number>.err` there.
     pub fn start(name: &str, directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary(name));
+        command.args(arguments);
+        Self::spawn(name, directory, command)
+    }
+
+    /// Starts `name` where `storage/` is a file system of its own, of `kilobytes`, and full. Only the program
+    /// sees it; [`Program::look_in`] is the way in, and removing `ballast` there makes room.
+    pub fn start_with_full_storage(name: &str, directory: &Path, arguments: &[&str], kilobytes: u32) -> Self {
+        const SCRIPT: &str = r#"mkdir -p storage && mount -t tmpfs -o size="$1k" none storage || exit 90
+head -c "$1"k /dev/zero > storage/ballast 2> storage.full
+shift
+exec "$@""#;
+        let mut command = Command::new("unshare");
+        if !is_root() {
+            command.arg("--map-root-user");
+        }
+        command.args(["--mount", "sh", "-c", SCRIPT, "sh", &kilobytes.to_string()]);
+        command.arg(binary(name)).args(arguments);
+        Self::spawn(name, directory, command)
+    }
+
+    /// A path as the program sees it.
+    pub fn look_in(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix("/").expect("an absolute path");
+        PathBuf::from(format!("/proc/{}/root", self.id())).join(inside)
+    }
+
+    fn spawn(name: &str, directory: &Path, mut command: Command) -> Self {
         let mut number = 0;
         let stderr = loop {
             let path = directory.join(format!("{name}.{number}.err"));
@@ -29,8 +57,7 @@ impl Program {
             }
             number += 1;
         };
-        let child = Command::new(binary(name))
-            .args(arguments)
+        let child = command
             .current_dir(directory)
             .env_clear()
             .stdin(Stdio::null())
@@ -112,6 +139,13 @@ impl Program {
         line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok())
             .unwrap_or(0)
     }
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
 }
 
 impl Drop for Program {

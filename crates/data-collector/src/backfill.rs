@@ -1,6 +1,6 @@
 //! Which minutes of the window are asked for next, and what a chunk of history is made of. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
 use strategy_core::num::{BucketWidth, NumError};
@@ -23,33 +23,72 @@ pub(crate) struct Chunk {
     pub(crate) last: Minute,
 }
 
-/// The newest run of minutes that are wanted, at most `length` of them, from `horizon` up to `open_from`.
-pub(crate) fn next_chunk(
-    horizon: Minute,
-    open_from: Minute,
-    length: i64,
-    is_wanted: impl Fn(Minute) -> bool,
-) -> Option<Chunk> {
-    let mut last = open_from;
-    loop {
-        if last <= horizon {
-            return None;
-        }
-        last = last.previous();
-        if is_wanted(last) {
-            break;
-        }
-    }
-    let mut first = last;
-    while first > horizon && last.since(first) + 1 < length && is_wanted(first.previous()) {
-        first = first.previous();
-    }
-    Some(Chunk { first, last })
+/// What is lacking, in the window and in the files of the minutes that left it.
+#[derive(Debug)]
+pub(crate) struct Lacking<'a> {
+    pub(crate) window: &'a WindowImage,
+    /// Minutes whose file is not complete.
+    pub(crate) files: &'a BTreeSet<Minute>,
+    /// Oldest minute of the window that is to be filled.
+    pub(crate) horizon: Minute,
+    /// First minute that is not history yet.
+    pub(crate) until: Minute,
+    /// Minutes in a full window.
+    pub(crate) size: usize,
 }
 
-/// True if the window has a minute as a whole.
-pub(crate) fn is_complete(window: &WindowImage, minute: Minute) -> bool {
-    window.state(minute).is_some_and(|state| state.complete)
+impl Lacking<'_> {
+    /// True for a minute that is to be filled.
+    pub(crate) fn lacks(&self, minute: Minute) -> bool {
+        if self.is_filed(minute) {
+            return self.files.contains(&minute);
+        }
+        let complete = self.window.state(minute).is_some_and(|state| state.complete);
+        (self.horizon..self.until).contains(&minute) && !complete
+    }
+
+    /// How many minutes of the window are lacking, of those that `counts` holds for.
+    pub(crate) fn in_window(&self, counts: impl Fn(Minute) -> bool) -> u64 {
+        let mut lacking = 0;
+        let mut minute = self.horizon;
+        while minute < self.until {
+            lacking += u64::from(!self.is_filed(minute) && self.lacks(minute) && counts(minute));
+            minute = minute.next();
+        }
+        lacking
+    }
+
+    /// The newest run of lacking minutes, at most `length` of them, of those that `may` holds for. The window
+    /// comes before the files.
+    pub(crate) fn next_chunk(&self, length: i64, may: impl Fn(Minute) -> bool) -> Option<Chunk> {
+        let wanted = |minute: Minute| self.lacks(minute) && may(minute);
+        let mut last = self.until;
+        loop {
+            last = last.previous();
+            if wanted(last) {
+                break;
+            }
+            let nothing_older = self.files.range(..last).next().is_none();
+            if last <= self.horizon && nothing_older {
+                return None;
+            }
+        }
+        let mut first = last;
+        let filed = self.is_filed(last);
+        while last.since(first) + 1 < length
+            && self.is_filed(first.previous()) == filed
+            && wanted(first.previous())
+        {
+            first = first.previous();
+        }
+        Some(Chunk { first, last })
+    }
+
+    /// True for a minute that has left the window. A window that is not full takes older minutes still.
+    fn is_filed(&self, minute: Minute) -> bool {
+        let oldest = self.window.oldest().filter(|_| self.window.len() >= self.size);
+        oldest.is_some_and(|oldest| minute < oldest)
+    }
 }
 
 /// What the collector must do next for a chunk.
@@ -248,24 +287,49 @@ mod tests {
         })
     }
 
+    /// The next chunk of at most five minutes, and how many minutes the window lacks.
+    fn lacking(window: &WindowImage, size: usize, files: &[i64]) -> (Option<(i64, i64)>, u64) {
+        let files = files.iter().map(|number| minute(*number)).collect();
+        let lacking = Lacking {
+            window,
+            files: &files,
+            horizon: minute(0),
+            until: minute(20),
+            size,
+        };
+        let number = |minute: Minute| minute.number() - 29_000_000;
+        let put_off = minute(3);
+        let chunk = lacking.next_chunk(5, |minute| minute != put_off);
+        let chunk = chunk.map(|chunk| (number(chunk.first), number(chunk.last)));
+        (chunk, lacking.in_window(|_| true))
+    }
+
     #[test]
     fn the_newest_missing_minutes_come_first() {
-        let chunk = |window: &WindowImage| {
-            next_chunk(minute(0), minute(20), 5, |minute| !is_complete(window, minute))
-                .map(|chunk| (chunk.first, chunk.last))
-        };
-        assert_eq!(chunk(&WindowImage::default()), Some((minute(15), minute(19))));
+        assert_eq!(lacking(&WindowImage::default(), 100, &[]), (Some((15, 19)), 20));
         assert_eq!(
-            chunk(&window(&[(18, true), (19, true)])),
-            Some((minute(13), minute(17)))
+            lacking(&window(&[(18, true), (19, true)]), 100, &[]),
+            (Some((13, 17)), 18)
         );
         assert_eq!(
-            chunk(&window(&[(17, true), (19, true)])),
-            Some((minute(18), minute(18)))
+            lacking(&window(&[(17, true), (19, true)]), 100, &[]),
+            (Some((18, 18)), 18)
         );
         let whole: Vec<(i64, bool)> = (0..20).map(|number| (number, true)).collect();
-        assert_eq!(chunk(&window(&whole)), None);
-        assert_eq!(next_chunk(minute(3), minute(3), 5, |_| true), None);
+        assert_eq!(lacking(&window(&whole), 20, &[]), (None, 0));
+        // A minute that may not be asked for divides two chunks.
+        assert_eq!(lacking(&window(&whole[4..]), 100, &[]), (Some((0, 2)), 4));
+    }
+
+    #[test]
+    fn files_come_after_the_window_and_only_when_it_is_full() {
+        let full: Vec<(i64, bool)> = (10..20).map(|number| (number, number != 12)).collect();
+        assert_eq!(lacking(&window(&full), 10, &[5, 6, -9]), (Some((12, 12)), 1));
+        let full: Vec<(i64, bool)> = (10..20).map(|number| (number, true)).collect();
+        assert_eq!(lacking(&window(&full), 10, &[5, 6, -9]), (Some((5, 6)), 0));
+        assert_eq!(lacking(&window(&full), 10, &[-9]), (Some((-9, -9)), 0));
+        assert_eq!(lacking(&window(&full), 10, &[3]), (None, 0));
+        assert_eq!(lacking(&window(&full), 100, &[-9]), (Some((5, 9)), 10));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use strategy_core::time::{ExchangeMs, Minute};
 /// How long after its end a minute waits for trades whose time steps back, in milliseconds.
 pub(crate) const SEALING_GRACE_MS: i64 = 1_000;
 
-/// How many finished minutes are kept for trades whose time steps back.
-const KEPT_MINUTES: i64 = 3;
+/// How many finished minutes are kept for trades whose time steps back. As many are read again at a start, and
+/// stored again where Redis has forgotten them.
+pub(crate) const KEPT_MINUTES: i64 = 3;
 
 /// Most minutes that are finished at one step; the rest follows at the next. A jump of the exchange's
 /// clock by years thus costs neither memory nor time.

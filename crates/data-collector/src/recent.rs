@@ -9,12 +9,10 @@ use strategy_core::model::MinuteFootprint;
 use strategy_core::store::{WindowChange, WindowImage};
 use strategy_core::time::Minute;
 
+use crate::minutes::KEPT_MINUTES;
+
 /// Most versions that are kept; of one minute only the last.
 const KEPT: usize = 8;
-
-/// Whole minutes older than this many behind the newest are not kept: where they are missing they are
-/// asked for again as history.
-const BEHIND: i64 = 3;
 
 /// What Redis has forgotten.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,7 +38,8 @@ impl Recent {
                 WindowChange::Replace(_, footprint) => (footprint, true),
             };
             self.versions.retain(|kept| kept.minute != footprint.minute);
-            let young = newest.is_none_or(|newest| footprint.minute >= newest.offset(-BEHIND));
+            // Where older ones are missing they are asked for again as history.
+            let young = newest.is_none_or(|newest| footprint.minute >= newest.offset(-KEPT_MINUTES));
             if (footprint.complete && young) || (!footprint.complete && replaced) {
                 self.versions.push_back(footprint);
             }

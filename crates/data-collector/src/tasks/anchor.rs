@@ -7,11 +7,8 @@ use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
 use crate::binance::parse::TradeRow;
 use crate::binance::rest::RestClient;
+use crate::minutes::KEPT_MINUTES;
 use crate::recorder::{Anchor, REBASE_IDS};
-
-/// Finished minutes that are read again at a start. What was published just before a crash may have been
-/// amended just after it, and Redis may have forgotten its last second.
-const READ_AGAIN: i64 = 2;
 
 /// Ids before a dead newest row in which a trade is looked for.
 const LOOK_BACK_IDS: u64 = 100;
@@ -25,13 +22,14 @@ pub(crate) struct ResumePoint {
     pub(crate) known_last: Option<u64>,
 }
 
-/// Where to go on after what the window has: at its newest complete minutes.
+/// Where to go on after what the window has: at its newest complete minutes. What was published just before a
+/// crash may have been amended just after it, and Redis may have forgotten its last second.
 pub(crate) fn resume_point(window: &WindowImage) -> Option<ResumePoint> {
     let mut newest = window.newest()?;
     while !window.state(newest)?.complete {
         newest = newest.previous();
     }
-    let minute = newest.offset(1 - READ_AGAIN);
+    let minute = newest.offset(1 - KEPT_MINUTES);
     // Where nothing is known of the minute before, a trade of it is asked for again with its minute.
     let known_last = window
         .state(minute.previous())
@@ -206,23 +204,34 @@ mod tests {
     }
 
     #[test]
-    fn recording_goes_on_with_the_last_two_complete_minutes() {
+    fn recording_goes_on_with_the_last_three_complete_minutes() {
         let point = |minutes: &[(i64, Option<u64>, bool)]| {
             resume_point(&window(minutes)).map(|point| (point.minute.number(), point.known_last))
         };
         let whole = |number: i64| (number, Some(number.unsigned_abs() * 10), true);
         assert_eq!(point(&[]), None);
-        assert_eq!(point(&[whole(4), whole(5), whole(6)]), Some((5, Some(40))));
         assert_eq!(
-            point(&[whole(3), whole(4), whole(5), (6, Some(60), false)]),
+            point(&[whole(3), whole(4), whole(5), whole(6)]),
             Some((4, Some(30)))
         );
-        assert_eq!(point(&[(4, None, true), whole(5), whole(6)]), Some((5, None)));
         assert_eq!(
-            point(&[(4, Some(40), false), (5, None, true), (6, None, true)]),
-            Some((5, None))
+            point(&[whole(2), whole(3), whole(4), whole(5), (6, Some(60), false)]),
+            Some((3, Some(20)))
         );
-        assert_eq!(point(&[whole(5), whole(6)]), Some((5, None)));
+        assert_eq!(
+            point(&[(3, None, true), whole(4), whole(5), whole(6)]),
+            Some((4, None))
+        );
+        assert_eq!(
+            point(&[
+                (3, Some(30), false),
+                (4, None, true),
+                (5, None, true),
+                (6, None, true)
+            ]),
+            Some((4, None))
+        );
+        assert_eq!(point(&[whole(5), whole(6)]), Some((4, None)));
         assert_eq!(point(&[(5, Some(50), false)]), None);
     }
 }

@@ -9,7 +9,7 @@ use strategy_core::telemetry::PROGRESS;
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
 
-use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Progress, is_complete, next_chunk};
+use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Lacking, Progress};
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
 use crate::binance::parse::TradeRow;
@@ -18,7 +18,7 @@ use crate::error::CollectorError;
 use crate::health::Part;
 use crate::postponed::Postponed;
 use crate::recorder::{Reach, doubt_future};
-use crate::shared::{HEAL_MINUTES, Shared};
+use crate::shared::Shared;
 
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -155,31 +155,23 @@ impl BackfillTask {
             .offset(1 - reach)
             .min(begun)
             .max(newest.offset(1 - window_minutes));
-        let is_full = window.len() >= settings.window_minutes;
-        let oldest = window.oldest().filter(|_| is_full);
         let files = self.shared.incomplete_files().clone();
-        let lacks = |minute: Minute| match oldest {
-            Some(oldest) if minute < oldest => files.contains(&minute),
-            _ => minute >= horizon && !is_complete(&window, minute),
+        let lacking = Lacking {
+            window: &window,
+            files: &files,
+            horizon,
+            until: history_until,
+            size: settings.window_minutes,
         };
-        self.postponed.forget(|minute| !lacks(minute));
+        self.postponed.forget(|minute| !lacking.lacks(minute));
         let uptime = self.shared.uptime();
-        let is_asked = |minute: Minute| lacks(minute) && !self.postponed.is_put_off(minute, uptime);
-        let missing = minutes(horizon, history_until)
-            .filter(|minute| is_asked(*minute))
-            .count();
-        let is_wanted = |minute: Minute| is_asked(minute) && !self.shared.outbox.has_whole(minute);
-        let in_files = || {
-            let oldest = oldest?;
-            next_chunk(newest.offset(-HEAL_MINUTES), oldest, self.length, is_wanted)
-        };
-        let chunk = next_chunk(horizon, history_until, self.length, is_wanted).or_else(in_files);
-        let missing = minutes(horizon, history_until)
-            .filter(|minute| is_asked(*minute))
-            .count();
+        let is_due = |minute: Minute| !self.postponed.is_put_off(minute, uptime);
+        let outbox = &self.shared.outbox;
+        let chunk = lacking.next_chunk(self.length, |minute| is_due(minute) && !outbox.has_whole(minute));
+        let missing = lacking.in_window(is_due);
         // While redis is away minutes wait that need not be filled from the history.
         if missing == 0 || chunk.is_some() {
-            self.report(missing as u64);
+            self.report(missing);
         }
         if self.shared.outbox.is_crowded() {
             return None;
@@ -282,11 +274,6 @@ impl BackfillTask {
         };
         self.shared.health.update(|state| state.backfill = backfill);
     }
-}
-
-/// The minutes from `first` up to `end`.
-fn minutes(first: Minute, end: Minute) -> impl Iterator<Item = Minute> {
-    std::iter::successors(Some(first), |minute| Some(minute.next())).take_while(move |minute| *minute < end)
 }
 
 /// For a terminal: `[#####.....] 50 %  1440 of 2880 minutes, about 75 s left`.

@@ -89,8 +89,8 @@ impl Filing {
         }
     }
 
-    /// Storage can be written, as far as is known.
-    pub(super) fn works(&mut self) {
+    /// Storage was written.
+    fn works(&mut self) {
         self.due = None;
         if self.shared.health.recover(Part::Storage) {
             tracing::info!("storage can be written again");
@@ -99,7 +99,10 @@ impl Filing {
 
     fn failed(&mut self, error: &CollectorError) {
         self.shared.health.count("storage_failures");
-        let chain = error_chain(error);
+        let chain = match error {
+            CollectorError::Archive(error) => error_chain(error),
+            error => error_chain(error),
+        };
         let reason = format!("storage: {chain}");
         if self.shared.health.degrade(Part::Storage, reason) {
             tracing::error!(error = chain, "storage cannot be written: minutes stay in redis");
@@ -124,6 +127,7 @@ impl Filing {
             let archive = self.archive.clone();
             match in_background(move || archive.mark_incomplete(minute)).await {
                 Ok(marked) => {
+                    self.works();
                     self.owed.remove(&minute);
                     if marked {
                         self.shared.incomplete_files().insert(minute);

@@ -370,7 +370,6 @@ impl PersistTask {
             }
             read += count;
         }
-        self.filing.works();
         Ok(true)
     }
 

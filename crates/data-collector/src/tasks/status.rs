@@ -72,6 +72,8 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         ("repaired_trades", recorder.repaired_trades),
         ("missing_ids", recorder.hole_ids),
         ("rejected_rows", recorder.rejected_rows),
+        ("unreadable_rows", recorder.unreadable_rows),
+        ("ids_left_to_history", recorder.left_to_history),
         ("amended_minutes", recorder.amended_minutes),
         ("invalidated_minutes", recorder.invalidated_minutes),
         ("minutes_complete", recorder.minutes_complete),
