@@ -5,9 +5,10 @@ use std::time::Duration;
 use end_to_end_tests::{World, WorldOptions};
 use market_sim::exchange::Endpoint;
 use market_sim::faults::{DepthEdit, RestFault, StreamMode, WsCommand};
-use market_sim::wait::eventually;
+use market_sim::wait::{eventually, eventually_some};
 use redis::AsyncCommands as _;
 use serde_json::Value;
+use strategy_core::model::MinuteFootprint;
 
 /// Longest wait for a window to become whole again.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -54,6 +55,40 @@ async fn a_quiet_market_has_every_minute_and_no_false_reconnect() {
     assert!(recorded.window.iter().any(|minute| minute.trade_count == 0));
     assert_eq!(world.exchange.stats().connects(), 1);
     assert_eq!(collector.stop("TERM").await.0, Some(0));
+}
+
+// Expected are 1.1 s and 3.4 s: five leave room for a busy machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_is_there_within_five_seconds_of_its_end_in_a_busy_and_in_a_quiet_market() {
+    for rate in [600.0, 0.01] {
+        let start = WorldOptions::default().start;
+        let world = World::start(WorldOptions {
+            seed: 19,
+            rate,
+            speed: 1.0,
+            // A quarter of a minute before the end of one.
+            start: start - chrono::Duration::seconds(start.timestamp() % 60 + 15),
+            window: 5,
+            backfill: 3,
+            ..WorldOptions::default()
+        })
+        .await;
+        let minute = world.now();
+        let mut collector = world.collector();
+        let late_ms = eventually_some("the minute is there", LIMIT, async || {
+            let recorded = world.recorded().await.ok()?;
+            let whole = |known: &&MinuteFootprint| known.minute == minute && known.complete;
+            recorded.window.iter().find(whole)?;
+            Some(world.clock.now_ms() - minute.end_ms())
+        })
+        .await
+        .unwrap();
+        assert!(
+            (0..5_000).contains(&late_ms),
+            "{late_ms} ms at {rate} trades a minute"
+        );
+        assert_eq!(collector.stop("INT").await.0, Some(0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
