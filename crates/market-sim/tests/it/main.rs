@@ -8,6 +8,7 @@
 )]
 
 mod book;
+mod late_rows;
 mod model;
 mod program;
 mod proxy;
