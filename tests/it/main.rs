@@ -7,9 +7,12 @@
 mod chaos;
 mod collector;
 mod config;
+mod connections;
 mod documents;
 mod late_command;
 mod logs;
+mod manners;
 mod oddities;
 mod signals;
+mod watch;
 mod whole;

@@ -8,6 +8,7 @@ mod rest;
 mod ws;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -30,6 +31,7 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     rest: Mutex<HashMap<Endpoint, VecDeque<(RestFault, u32)>>>,
     ws: Mutex<WsState>,
+    foreign_weight: AtomicU64,
     commands: broadcast::Sender<WsCommand>,
 }
 
@@ -38,6 +40,7 @@ impl Default for Faults {
         Self(Arc::new(Inner {
             rest: Mutex::default(),
             ws: Mutex::default(),
+            foreign_weight: AtomicU64::new(0),
             commands: broadcast::Sender::new(COMMANDS),
         }))
     }
@@ -65,6 +68,16 @@ impl Faults {
         for endpoint in Endpoint::ALL {
             self.rest_always(endpoint, fault.clone());
         }
+    }
+
+    /// Other programs behind the same address spend so much request weight now.
+    pub fn spend_elsewhere(&self, weight: u64) {
+        self.0.foreign_weight.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Weight spent elsewhere since this was last asked.
+    pub(crate) fn take_foreign_weight(&self) -> u64 {
+        self.0.foreign_weight.swap(0, Ordering::Relaxed)
     }
 
     /// Takes back the faults of REST.
