@@ -14,11 +14,6 @@ pub(crate) async fn status(world: &World) -> Value {
     serde_json::from_str(&world.status().await).unwrap_or(Value::Null)
 }
 
-/// A counter of the status.
-pub(crate) fn counter(status: &Value, name: &str) -> u64 {
-    status["counters"][name].as_u64().unwrap_or(0)
-}
-
 /// The reasons of the status.
 pub(crate) fn reasons(status: &Value) -> Vec<String> {
     let reasons = status["degraded"].as_array().cloned().unwrap_or_default();

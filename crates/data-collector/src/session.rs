@@ -19,7 +19,8 @@ const RENEW_AFTER: Duration = Duration::from_secs(23 * 3600);
 /// The renewal happens up to this much earlier, so that several collectors do not renew at once.
 const RENEW_JITTER: Duration = Duration::from_secs(1800);
 
-/// A successor takes over at its first trade, or after this time in a quiet market.
+/// A successor takes over when its first trade and what came before it on the old connection join by id, or
+/// after this time.
 const OVERLAP: Duration = Duration::from_secs(10);
 
 /// A connection that lived this long was healthy: the backoff starts from the beginning.
@@ -63,7 +64,8 @@ struct Connection {
     opened: Uptime,
     last_frame: Uptime,
     renew_at: Uptime,
-    delivered: bool,
+    /// First and highest id it delivered.
+    ids: Option<(u64, u64)>,
 }
 
 /// See the module documentation.
@@ -133,7 +135,7 @@ impl Session {
             }
         }
         if let Some(successor) = self.successor
-            && (self.active.is_none() || successor.delivered || uptime >= successor.opened + OVERLAP)
+            && (self.is_joined() || uptime >= successor.opened + OVERLAP)
         {
             self.active = self.successor.take();
             return Some(SessionAction::Promote);
@@ -150,6 +152,14 @@ impl Session {
         None
     }
 
+    /// True if nothing is lost when the active connection is dropped for its successor.
+    fn is_joined(&self) -> bool {
+        let Some(active) = self.active else { return true };
+        let first = self.successor.and_then(|successor| successor.ids);
+        let highest = active.ids.map(|(_, highest)| highest);
+        first.is_some_and(|(first, _)| highest.is_some_and(|highest| highest + 1 >= first))
+    }
+
     /// A connection was opened. Returns which one it is. `jitter` is from 0 to 1.
     pub(crate) fn on_opened(&mut self, uptime: Uptime, jitter: f64) -> Slot {
         self.opening = false;
@@ -160,7 +170,7 @@ impl Session {
             opened: uptime,
             last_frame: uptime,
             renew_at,
-            delivered: false,
+            ids: None,
         };
         if self.active.is_none() {
             self.active = Some(connection);
@@ -207,10 +217,11 @@ impl Session {
         }
     }
 
-    /// A trade came.
-    pub(crate) fn on_trade(&mut self, slot: Slot) {
+    /// A row came.
+    pub(crate) fn on_row(&mut self, slot: Slot, id: u64) {
         if let Some(connection) = self.slot(slot) {
-            connection.delivered = true;
+            let (first, highest) = connection.ids.unwrap_or((id, id));
+            connection.ids = Some((first, highest.max(id)));
         }
     }
 
@@ -285,10 +296,32 @@ mod tests {
         assert_eq!(session.on_opened(at(6), 0.0), Slot::Successor);
         assert!(session.is_connected());
         assert_eq!(session.next_action(at(7), 0.0), None);
-        session.on_trade(Slot::Successor);
+        session.on_row(Slot::Active, 8);
+        session.on_row(Slot::Successor, 11);
+        assert_eq!(
+            session.next_action(at(8), 0.0),
+            None,
+            "9 and 10 are still under way"
+        );
+        session.on_row(Slot::Active, 9);
+        session.on_row(Slot::Active, 10);
         assert_eq!(session.next_action(at(8), 0.0), Some(SessionAction::Promote));
         assert_eq!(session.next_action(at(8), 0.0), None);
         assert!(session.is_connected());
+    }
+
+    #[test]
+    fn a_successor_takes_over_without_a_trade_when_the_market_is_quiet_or_the_old_one_ends() {
+        let mut session = open();
+        session.on_shutdown_notice(Slot::Active, at(5));
+        assert_eq!(session.next_action(at(5), 0.0), Some(SessionAction::Open));
+        session.on_opened(at(6), 0.0);
+        assert_eq!(session.next_action(at(15), 0.0), None);
+        let mut ended = session.clone();
+        assert_eq!(session.next_action(at(16), 0.0), Some(SessionAction::Promote));
+        ended.on_row(Slot::Successor, 11);
+        ended.on_closed(Slot::Active, at(15), 0.0);
+        assert_eq!(ended.next_action(at(15), 0.0), Some(SessionAction::Promote));
     }
 
     #[test]
@@ -398,7 +431,8 @@ mod tests {
         // A server that announces its end on every connection as soon as it has delivered.
         let leaving = day_of_attempts(|session, uptime| {
             let slot = session.on_opened(uptime, 0.0);
-            session.on_trade(slot);
+            session.on_row(Slot::Active, 1);
+            session.on_row(slot, 1);
             session.on_shutdown_notice(slot, uptime);
             session.on_frame(Slot::Active, uptime);
         });
@@ -429,7 +463,7 @@ mod tests {
                 match event {
                     1 => session.on_closed(Slot::Active, uptime, jitter),
                     2 => session.on_shutdown_notice(Slot::Active, uptime),
-                    3 => { session.on_frame(Slot::Active, uptime); session.on_trade(Slot::Successor); }
+                    3 => { session.on_frame(Slot::Active, uptime); session.on_row(Slot::Active, 1); session.on_row(Slot::Successor, 1); }
                     _ => {}
                 }
             }

@@ -288,7 +288,7 @@ impl TradeTask {
     fn on_text(&mut self, slot: Slot, text: &str, uptime: Uptime) {
         match parse_frame(text, &self.shared.settings.symbol) {
             Ok(StreamEvent::Row { row, sent_at }) => {
-                self.session.on_trade(slot);
+                self.session.on_row(slot, row.id());
                 if let Some(recorder) = &mut self.recorder {
                     recorder.on_row(row, sent_at, uptime, &mut self.effects);
                 }
