@@ -5,6 +5,7 @@
 )]
 
 mod chaos;
+mod clock;
 mod collector;
 mod config;
 mod connections;

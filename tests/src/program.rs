@@ -21,6 +21,16 @@ pub struct Program {
 impl Program {
     /// Starts `name` in `directory`; what it prints goes to `<name>.<number>.err` there.
     pub fn start(name: &str, directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(name, directory, arguments, &[])
+    }
+
+    /// As [`Program::start`], with an environment; otherwise it is empty.
+    pub fn start_with(
+        name: &str,
+        directory: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut number = 0;
         let stderr = loop {
             let path = directory.join(format!("{name}.{number}.err"));
@@ -33,6 +43,7 @@ impl Program {
             .args(arguments)
             .current_dir(directory)
             .env_clear()
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(stderr.with_extension("out")).expect("a file for standard output"))
             .stderr(File::create(&stderr).expect("a file for standard error"))
