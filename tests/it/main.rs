@@ -4,6 +4,7 @@
     reason = "helpers of tests: what they cannot do must fail the test"
 )]
 
+mod books;
 mod chaos;
 mod clock;
 mod collector;
