@@ -148,7 +148,7 @@ async fn ban(seed: u64, meanwhile: impl FnOnce(&World, Program) -> Vec<Program>,
     let _running = meanwhile(&world, first);
     holds_until(
         "requests or connections during a ban",
-        banned + Duration::from_secs(BAN) - SECOND / 2,
+        banned + Duration::from_millis(BAN * 1000 - 500),
         || stats.total_requests() == sent && stats.connects() == connects,
     )
     .await;

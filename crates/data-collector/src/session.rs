@@ -369,7 +369,10 @@ mod tests {
             session.on_open_failed(uptime, 0.0);
             session.on_refused(status, asked, uptime);
             let wait = session.retry_at().saturating_sub(uptime);
-            assert_eq!(session.next_action(session.retry_at() - at(1), 0.0), None);
+            assert_eq!(
+                session.next_action(uptime + wait.saturating_sub(at(1)), 0.0),
+                None
+            );
             (wait, session.refusal())
         };
         assert_eq!(refused(403, None, at(0)).0, at(60));
