@@ -177,26 +177,55 @@ async fn an_open_stream_without_data_is_noticed_and_replaced() {
 async fn a_renewal_joins_two_connections_by_id() {
     let world = World::start(WorldOptions {
         seed: 6,
+        rate: 400.0,
+        // An id the exchange does not have would look like a trade lost between the connections.
+        rare_events: false,
         ..WorldOptions::default()
     })
     .await;
-    let _collector = world.collector();
-    world.assert_whole(world.now().offset(1), LIMIT).await;
-    for _ in 0..3 {
-        let connects = world.exchange.stats().connects();
-        world.exchange.faults().command(WsCommand::AnnounceShutdown);
-        eventually("the successor is open", LIMIT, async || {
-            world.exchange.stats().connects() > connects
+    let mut collector = world.collector();
+    let before = world.assert_whole(world.now().offset(1), LIMIT).await;
+    let faults = world.exchange.faults();
+    // What is lost between two connections could only be had from REST.
+    faults.rest_always(Endpoint::AggTrades, RestFault::bad_gateway_html());
+    for renewals in 1..=3 {
+        faults.command(WsCommand::AnnounceShutdown);
+        eventually("the connection is renewed", LIMIT, async || {
+            collector.stderr().matches("trade stream renewed").count() == renewals
         })
         .await
         .unwrap();
     }
-    eventually("one connection is left", LIMIT, async || {
-        world.exchange.stats().open_connections() == 1
-    })
-    .await
-    .unwrap();
-    world.assert_whole(world.now().offset(2), LIMIT).await;
+    let recorded = world.assert_whole(world.now().offset(1), LIMIT).await;
+    assert_eq!(world.exchange.stats().connects(), 4);
+    collector.stop("INT").await;
+    // Every id of the renewals' time is in a minute, each in one: as many trades as the exchange has, from the
+    // first id to the last.
+    let renewed: Vec<_> = recorded
+        .window
+        .iter()
+        .filter(|minute| Some(minute.minute) > before.newest())
+        .collect();
+    let truth = world.truth();
+    let (mut trades, mut true_trades) = (0, 0);
+    for minute in &renewed {
+        let expected = truth.minute(minute.minute).unwrap();
+        assert_eq!(minute.trade_ids, expected.trade_ids, "{}", minute.minute);
+        trades += minute.trade_count;
+        true_trades += expected.trade_count;
+    }
+    let ids = renewed.iter().filter_map(|minute| minute.trade_ids);
+    let (first, last) = (
+        ids.clone().map(|ids| ids.first).min(),
+        ids.map(|ids| ids.last).max(),
+    );
+    assert_eq!(trades, true_trades);
+    assert_eq!(last.unwrap() - first.unwrap() + 1, trades);
+    assert!(
+        renewed.len() >= 3 && trades > 500,
+        "{trades} trades in {} minutes",
+        renewed.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,14 +4,19 @@
     reason = "helpers of tests: what they cannot do must fail the test"
 )]
 
+mod books;
 mod chaos;
+mod clock;
 mod collector;
 mod config;
+mod connections;
 mod documents;
 mod history;
 mod late_command;
 mod logs;
+mod manners;
 mod oddities;
 mod signals;
 mod storage;
+mod watch;
 mod whole;

@@ -9,10 +9,12 @@
 )]
 
 pub mod chaos;
+mod local_clock;
 mod oracle;
 mod program;
 mod world;
 
+pub use local_clock::LocalClock;
 pub use oracle::{Difference, Recorded};
 pub use program::Program;
 pub use world::{World, WorldOptions};

@@ -21,9 +21,19 @@ pub struct Program {
 impl Program {
     /// Starts `name` in `directory`; what it prints goes to `<name>.<number>.err` there.
     pub fn start(name: &str, directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(name, directory, arguments, &[])
+    }
+
+    /// As [`Program::start`], with an environment; otherwise it is empty.
+    pub fn start_with(
+        name: &str,
+        directory: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(binary(name));
         command.args(arguments);
-        Self::spawn(name, directory, command)
+        Self::spawn(name, directory, command, environment)
     }
 
     /// Starts `name` where `storage/` is a file system of its own, of `kilobytes`, and full. Only the program
@@ -39,7 +49,7 @@ exec "$@""#;
         }
         command.args(["--mount", "sh", "-c", SCRIPT, "sh", &kilobytes.to_string()]);
         command.arg(binary(name)).args(arguments);
-        Self::spawn(name, directory, command)
+        Self::spawn(name, directory, command, &[])
     }
 
     /// A path as the program sees it.
@@ -48,7 +58,7 @@ exec "$@""#;
         PathBuf::from(format!("/proc/{}/root", self.id())).join(inside)
     }
 
-    fn spawn(name: &str, directory: &Path, mut command: Command) -> Self {
+    fn spawn(name: &str, directory: &Path, mut command: Command, environment: &[(&str, &str)]) -> Self {
         let mut number = 0;
         let stderr = loop {
             let path = directory.join(format!("{name}.{number}.err"));
@@ -60,6 +70,7 @@ exec "$@""#;
         let child = command
             .current_dir(directory)
             .env_clear()
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(stderr.with_extension("out")).expect("a file for standard output"))
             .stderr(File::create(&stderr).expect("a file for standard error"))

@@ -41,6 +41,8 @@ pub struct WorldOptions {
     pub max_levels: usize,
     /// Seconds between books.
     pub depth_interval: u64,
+    /// `rate_limit_requests_per_minute`
+    pub weight_per_minute: u32,
     /// Settings of the exchange.
     pub exchange: ExchangeConfig,
     /// Settings of Redis.
@@ -60,6 +62,7 @@ impl Default for WorldOptions {
             backfill: 20,
             max_levels: 1000,
             depth_interval: 1,
+            weight_per_minute: 100_000,
             exchange: ExchangeConfig {
                 weight_limit: 1_000_000,
                 ..ExchangeConfig::default()
@@ -138,7 +141,7 @@ impl World {
 binance:
   rest_api_base: "{rest}"
   websocket_base: "{ws}"
-  rate_limit_requests_per_minute: 100000
+  rate_limit_requests_per_minute: {weight}
   timeout: 2
 data_collector:
   depth_snapshot: {{ limit: 5000, update_interval_seconds: {depth}, window_size: 60 }}
@@ -152,6 +155,7 @@ data_collector:
             rest = self.exchange.rest_url(),
             ws = self.exchange.ws_url(),
             depth = options.depth_interval,
+            weight = options.weight_per_minute,
             window = options.window,
             backfill = options.backfill,
             levels = options.max_levels,

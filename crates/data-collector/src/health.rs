@@ -14,6 +14,8 @@ pub(crate) enum Part {
     Trades,
     History,
     Rest,
+    /// Fewer or smaller books than configured.
+    DepthBudget,
     Depth,
     Redis,
     Storage,

@@ -19,15 +19,25 @@ const RENEW_AFTER: Duration = Duration::from_secs(23 * 3600);
 /// The renewal happens up to this much earlier, so that several collectors do not renew at once.
 const RENEW_JITTER: Duration = Duration::from_secs(1800);
 
-/// A successor takes over at its first trade, or after this time in a quiet market.
+/// A successor takes over when its first trade and what came before it on the old connection join by id, or
+/// after this time.
 const OVERLAP: Duration = Duration::from_secs(10);
 
 /// A connection that lived this long was healthy: the backoff starts from the beginning.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// First and longest wait before a connection is tried. The exchange allows 300 attempts in 5 minutes;
-/// this makes at most 16 of them.
+/// First and longest wait before a connection is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Shortest time from one attempt to the next, whatever ends the connections. The exchange allows 300
+/// attempts in 5 minutes; this makes at most 150 of them.
+const SPACING: Duration = Duration::from_secs(2);
+
+/// First and longest wait after the exchange refused a connection with 403, 418 or 429.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
+
+/// Wait after it refused one with 451: not from this location.
+const RESTRICTED: Duration = Duration::from_secs(3600);
 
 /// One of the two connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +64,8 @@ struct Connection {
     opened: Uptime,
     last_frame: Uptime,
     renew_at: Uptime,
-    delivered: bool,
+    /// First and highest id it delivered.
+    ids: Option<(u64, u64)>,
 }
 
 /// See the module documentation.
@@ -65,6 +76,10 @@ pub(crate) struct Session {
     opening: bool,
     retry_at: Uptime,
     backoff: Backoff,
+    /// Refusals since a connection was open.
+    refusals: u32,
+    /// What the last refusal means.
+    refusal: Option<&'static str>,
 }
 
 impl Session {
@@ -77,6 +92,8 @@ impl Session {
             opening: false,
             retry_at: Uptime::ZERO,
             backoff,
+            refusals: 0,
+            refusal: None,
         }
     }
 
@@ -95,6 +112,16 @@ impl Session {
         self.retry_at
     }
 
+    /// Why the exchange refuses connections, if it does.
+    pub(crate) fn refusal(&self) -> Option<&'static str> {
+        self.refusal
+    }
+
+    /// No connection is to be opened before this: the exchange has banned the address.
+    pub(crate) fn hold_until(&mut self, until: Uptime) {
+        self.retry_at = self.retry_at.max(until);
+    }
+
     /// The next thing to do, if there is one. To be asked until it answers `None`.
     pub(crate) fn next_action(&mut self, uptime: Uptime, jitter: f64) -> Option<SessionAction> {
         for slot in [Slot::Successor, Slot::Active] {
@@ -108,7 +135,7 @@ impl Session {
             }
         }
         if let Some(successor) = self.successor
-            && (self.active.is_none() || successor.delivered || uptime >= successor.opened + OVERLAP)
+            && (self.is_joined() || uptime >= successor.opened + OVERLAP)
         {
             self.active = self.successor.take();
             return Some(SessionAction::Promote);
@@ -119,21 +146,31 @@ impl Session {
         };
         if wanted && !self.opening && uptime >= self.retry_at {
             self.opening = true;
+            self.retry_at = uptime + SPACING;
             return Some(SessionAction::Open);
         }
         None
     }
 
+    /// True if nothing is lost when the active connection is dropped for its successor.
+    fn is_joined(&self) -> bool {
+        let Some(active) = self.active else { return true };
+        let first = self.successor.and_then(|successor| successor.ids);
+        let highest = active.ids.map(|(_, highest)| highest);
+        first.is_some_and(|(first, _)| highest.is_some_and(|highest| highest + 1 >= first))
+    }
+
     /// A connection was opened. Returns which one it is. `jitter` is from 0 to 1.
     pub(crate) fn on_opened(&mut self, uptime: Uptime, jitter: f64) -> Slot {
         self.opening = false;
+        (self.refusals, self.refusal) = (0, None);
         let age = RENEW_AFTER.saturating_sub(RENEW_JITTER.mul_f64(jitter.clamp(0.0, 1.0)));
         let renew_at = uptime + age;
         let connection = Connection {
             opened: uptime,
             last_frame: uptime,
             renew_at,
-            delivered: false,
+            ids: None,
         };
         if self.active.is_none() {
             self.active = Some(connection);
@@ -150,6 +187,29 @@ impl Session {
         self.back_off(uptime, jitter);
     }
 
+    /// The exchange answered the attempt with an HTTP status. To be called after [`Session::on_open_failed`].
+    pub(crate) fn on_refused(&mut self, status: u16, asked: Option<Duration>, uptime: Uptime) {
+        let grown = REFUSED
+            .0
+            .saturating_mul(1 << self.refusals.min(10))
+            .min(REFUSED.1);
+        let (wait, refusal) = match status {
+            403 => (grown, "the exchange's firewall forbids this address (403)"),
+            418 => (grown, "the exchange has banned this address (418)"),
+            429 => (grown, "too many connection attempts from this address (429)"),
+            451 => (
+                RESTRICTED,
+                "the exchange does not serve this location on this host (451): set binance.websocket_base to \
+                 wss://data-stream.binance.vision, or run elsewhere",
+            ),
+            _ => return,
+        };
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusal = Some(refusal);
+        let wait = wait.max(asked.unwrap_or_default().min(RESTRICTED));
+        self.retry_at = self.retry_at.max(uptime + wait);
+    }
+
     /// Any frame came, a ping included.
     pub(crate) fn on_frame(&mut self, slot: Slot, uptime: Uptime) {
         if let Some(connection) = self.slot(slot) {
@@ -157,10 +217,11 @@ impl Session {
         }
     }
 
-    /// A trade came.
-    pub(crate) fn on_trade(&mut self, slot: Slot) {
+    /// A row came.
+    pub(crate) fn on_row(&mut self, slot: Slot, id: u64) {
         if let Some(connection) = self.slot(slot) {
-            connection.delivered = true;
+            let (first, highest) = connection.ids.unwrap_or((id, id));
+            connection.ids = Some((first, highest.max(id)));
         }
     }
 
@@ -184,7 +245,7 @@ impl Session {
     }
 
     fn back_off(&mut self, uptime: Uptime, jitter: f64) {
-        self.retry_at = uptime + self.backoff.next_delay(jitter);
+        self.retry_at = self.retry_at.max(uptime + self.backoff.next_delay(jitter));
     }
 
     fn slot(&mut self, slot: Slot) -> Option<&mut Connection> {
@@ -235,10 +296,32 @@ mod tests {
         assert_eq!(session.on_opened(at(6), 0.0), Slot::Successor);
         assert!(session.is_connected());
         assert_eq!(session.next_action(at(7), 0.0), None);
-        session.on_trade(Slot::Successor);
+        session.on_row(Slot::Active, 8);
+        session.on_row(Slot::Successor, 11);
+        assert_eq!(
+            session.next_action(at(8), 0.0),
+            None,
+            "9 and 10 are still under way"
+        );
+        session.on_row(Slot::Active, 9);
+        session.on_row(Slot::Active, 10);
         assert_eq!(session.next_action(at(8), 0.0), Some(SessionAction::Promote));
         assert_eq!(session.next_action(at(8), 0.0), None);
         assert!(session.is_connected());
+    }
+
+    #[test]
+    fn a_successor_takes_over_without_a_trade_when_the_market_is_quiet_or_the_old_one_ends() {
+        let mut session = open();
+        session.on_shutdown_notice(Slot::Active, at(5));
+        assert_eq!(session.next_action(at(5), 0.0), Some(SessionAction::Open));
+        session.on_opened(at(6), 0.0);
+        assert_eq!(session.next_action(at(15), 0.0), None);
+        let mut ended = session.clone();
+        assert_eq!(session.next_action(at(16), 0.0), Some(SessionAction::Promote));
+        ended.on_row(Slot::Successor, 11);
+        ended.on_closed(Slot::Active, at(15), 0.0);
+        assert_eq!(ended.next_action(at(15), 0.0), Some(SessionAction::Promote));
     }
 
     #[test]
@@ -274,6 +357,99 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_refused_connection_waits_for_minutes_and_says_why() {
+        let mut session = Session::new();
+        let mut refused = |status, asked, uptime| {
+            assert_eq!(
+                session.next_action(uptime, 0.0),
+                Some(SessionAction::Open),
+                "{status}"
+            );
+            session.on_open_failed(uptime, 0.0);
+            session.on_refused(status, asked, uptime);
+            let wait = session.retry_at().saturating_sub(uptime);
+            assert_eq!(
+                session.next_action(uptime + wait.saturating_sub(at(1)), 0.0),
+                None
+            );
+            (wait, session.refusal())
+        };
+        assert_eq!(refused(403, None, at(0)).0, at(60));
+        assert_eq!(refused(429, None, at(100)).0, at(120));
+        assert_eq!(refused(429, Some(at(900)), at(300)).0, at(900));
+        let (wait, words) = refused(451, None, at(2000));
+        assert_eq!(wait, at(3600));
+        assert!(words.is_some_and(|words| words.contains("binance.websocket_base")));
+        let (wait, _) = refused(503, None, at(6000));
+        assert!(wait <= BACKOFF.1, "{wait:?}");
+        assert_eq!(session.next_action(at(6100), 0.0), Some(SessionAction::Open));
+        session.on_opened(at(6100), 0.0);
+        assert_eq!(session.refusal(), None);
+    }
+
+    #[test]
+    fn nothing_is_opened_while_the_address_is_banned_and_the_open_connection_stays() {
+        let mut session = open();
+        session.hold_until(at(100));
+        session.on_shutdown_notice(Slot::Active, at(5));
+        session.on_frame(Slot::Active, at(60));
+        assert_eq!(session.next_action(at(99), 0.0), None);
+        assert!(session.is_connected());
+        assert_eq!(session.next_action(at(100), 0.0), Some(SessionAction::Open));
+    }
+
+    /// What the exchange does with a connection for a day.
+    fn day_of_attempts(mut treat: impl FnMut(&mut Session, Uptime)) -> Vec<Uptime> {
+        let (mut session, mut uptime, mut attempts) = (Session::new(), Uptime::ZERO, Vec::new());
+        while uptime < at(86_400) {
+            while let Some(action) = session.next_action(uptime, 0.0) {
+                if action == SessionAction::Open {
+                    attempts.push(uptime);
+                    treat(&mut session, uptime);
+                }
+            }
+            uptime += Duration::from_millis(100);
+        }
+        attempts
+    }
+
+    fn most_in_five_minutes(attempts: &[Uptime]) -> usize {
+        let within = |(index, first): (usize, &Uptime)| {
+            attempts[index..]
+                .iter()
+                .take_while(|attempt| **attempt < *first + at(300))
+                .count()
+        };
+        attempts.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn no_kind_of_failure_brings_the_attempts_near_the_exchanges_limit_in_a_day() {
+        let refused = day_of_attempts(|session, uptime| session.on_open_failed(uptime, 0.0));
+        let cut = day_of_attempts(|session, uptime| {
+            let slot = session.on_opened(uptime, 0.0);
+            session.on_closed(slot, uptime, 0.0);
+        });
+        // A server that announces its end on every connection as soon as it has delivered.
+        let leaving = day_of_attempts(|session, uptime| {
+            let slot = session.on_opened(uptime, 0.0);
+            session.on_row(Slot::Active, 1);
+            session.on_row(slot, 1);
+            session.on_shutdown_notice(slot, uptime);
+            session.on_frame(Slot::Active, uptime);
+        });
+        for (attempts, most) in [(refused, 26), (cut, 26), (leaving, 150)] {
+            let in_five_minutes = most_in_five_minutes(&attempts);
+            assert!(in_five_minutes <= most, "{in_five_minutes}");
+            assert!(
+                attempts.len() >= 86_400 / 30,
+                "never given up: {}",
+                attempts.len()
+            );
+        }
+    }
+
     proptest! {
         /// Whatever happens, never more than the exchange allows: 300 attempts in 5 minutes.
         #[test]
@@ -290,7 +466,7 @@ mod tests {
                 match event {
                     1 => session.on_closed(Slot::Active, uptime, jitter),
                     2 => session.on_shutdown_notice(Slot::Active, uptime),
-                    3 => { session.on_frame(Slot::Active, uptime); session.on_trade(Slot::Successor); }
+                    3 => { session.on_frame(Slot::Active, uptime); session.on_row(Slot::Active, 1); session.on_row(Slot::Successor, 1); }
                     _ => {}
                 }
             }

@@ -14,6 +14,7 @@ const TEST_THREADS: &str = "--test-threads=4";
 /// Runs every test, or those that `arguments` name.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     redis::ensure_server()?;
+    redis::ensure_faketime()?;
     build::build_programs(false)?;
     let mut command = cargo("test", &["--workspace", "--locked"]);
     if arguments.iter().any(|argument| argument == "--") {

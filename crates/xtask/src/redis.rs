@@ -1,4 +1,4 @@
-//! Makes sure that there is a `redis-server`.
+//! Makes sure that the programs the tests need are there: Redis, and a clock that can be set.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,41 +7,65 @@ use anyhow::{Result, bail};
 
 use crate::build;
 
-/// Package managers that may be there, and how each installs Redis without asking.
+/// Package managers that may be there, and how each installs packages without asking.
 const INSTALLERS: [(&str, &str); 5] = [
-    ("apt-get", "apt-get update && apt-get install -y redis-server"),
-    ("dnf", "dnf install -y redis"),
-    ("apk", "apk add redis"),
-    ("pacman", "pacman -Sy --noconfirm redis"),
-    ("brew", "brew install redis"),
+    ("apt-get", "apt-get update && apt-get install -y"),
+    ("dnf", "dnf install -y"),
+    ("apk", "apk add"),
+    ("pacman", "pacman -Sy --noconfirm"),
+    ("brew", "brew install"),
+];
+
+/// Names of the package with Redis and of the one with the clock, in the order of the installers.
+const REDIS: [&str; 5] = ["redis-server", "redis", "redis", "redis", "redis"];
+const FAKETIME: [&str; 5] = [
+    "faketime",
+    "libfaketime",
+    "libfaketime",
+    "libfaketime",
+    "libfaketime",
 ];
 
 /// Installs Redis if it is missing and the rights suffice; otherwise says which command to type.
 pub(crate) fn ensure_server() -> Result<()> {
-    if is_there("redis-server") {
+    ensure("redis-server", &REDIS)
+}
+
+/// The same for `faketime`, which shows a program another time of day.
+pub(crate) fn ensure_faketime() -> Result<()> {
+    ensure("faketime", &FAKETIME)
+}
+
+fn ensure(program: &str, packages: &[&str; 5]) -> Result<()> {
+    if is_there(program) {
         return Ok(());
     }
-    let Some((name, command)) = INSTALLERS.iter().find(|(name, _)| is_there(name)) else {
-        bail!("redis-server is needed and no known package manager is here: install it and try again");
+    let found = INSTALLERS
+        .iter()
+        .zip(packages)
+        .find(|((name, _), _)| is_there(name));
+    let Some(((name, install), package)) = found else {
+        bail!("{program} is needed and no known package manager is here: install it and try again");
     };
+    let command = format!("{install} {package}");
     let (shell, arguments) = if *name == "brew" || is_root() {
-        ("sh", vec!["-c", command])
+        ("sh", vec!["-c", &command])
     } else if succeeds("sudo", &["-n", "true"]) {
-        ("sudo", vec!["-n", "sh", "-c", command])
+        ("sudo", vec!["-n", "sh", "-c", &command])
     } else {
-        bail!("redis-server is needed; please type this once and try again:\n\n    sudo sh -c '{command}'\n");
+        bail!("{program} is needed; please type this once and try again:\n\n    sudo sh -c '{command}'\n");
     };
-    println!("redis-server is missing: {command}");
-    // Its service would only wait for work: the demo and the tests have servers of their own.
+    println!("{program} is missing: {command}");
+    // A service of Redis would only wait for work: the demo and the tests have servers of their own.
     build::run(
         Command::new(shell)
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )?;
-    if is_there("redis-server") {
+    if is_there(program) {
         return Ok(());
     }
-    bail!("redis-server is still missing after `{command}`");
+    bail!("{program} is still missing after `{command}`");
 }
 
 /// True if a program can be run.

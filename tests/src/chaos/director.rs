@@ -62,6 +62,10 @@ impl<'a> Director<'a> {
         self.start_redis().await;
         self.block_storage(false);
         self.crew.sleep(false).await;
+        if steps.iter().any(|step| step.act.needs_restart()) {
+            // As an operator does who has set another host.
+            self.crew.stop_all().await;
+        }
         self.crew.ensure().await;
     }
 
@@ -89,6 +93,7 @@ impl<'a> Director<'a> {
                 faults.send_unknown_event();
                 faults.send_error_object();
             }
+            Act::ExchangeAhead(minutes) => self.world.clock.advance(Duration::from_secs(minutes * 60)),
             Act::Rest(endpoint, fault, times) => faults.rest(*endpoint, fault.clone(), *times),
             Act::RestOutage(fault) => faults.rest_outage(fault),
             Act::RestClear => faults.clear_rest(),

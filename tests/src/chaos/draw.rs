@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use market_sim::exchange::Endpoint;
-use market_sim::faults::{RestFault, StreamMode};
+use market_sim::faults::{DepthEdit, RestFault, StreamMode};
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,11 @@ use crate::chaos::fault::{Act, Which};
 /// Draws one fault; `add` takes its acts with the milliseconds after the beginning of the fault.
 pub(crate) fn draw_acts(rng: &mut ChaCha8Rng, options: &WorldOptions, mut add: impl FnMut(u64, Act)) {
     match rng.random_range(0_u32..100) {
-        0..30 => draw_stream(rng, &mut add),
+        0..2 => add(
+            0,
+            Act::ExchangeAhead(rng.random_range(1..=options.window as u64 / 3)),
+        ),
+        2..30 => draw_stream(rng, &mut add),
         30..55 => draw_rest(rng, &mut add),
         55..78 => draw_redis(rng, options.redis.append_only, &mut add),
         78..84 => draw_storage(rng, &mut add),
@@ -35,7 +39,7 @@ fn draw_stream(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
         4 => {
             add(
                 0,
-                Act::RefuseUpgrades(*[403, 429, 503].choose(rng).unwrap_or(&403), 1),
+                Act::RefuseUpgrades(*[403, 429, 451, 503, 503, 503].choose(rng).unwrap_or(&403), 1),
             );
             add(1, Act::DropStreams);
         }
@@ -83,9 +87,15 @@ fn draw_rest(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
             Endpoint::AggTrades,
             Endpoint::AggTrades,
             Endpoint::Time,
+            Endpoint::Depth,
         ]
         .choose(rng)
         .unwrap_or(&Endpoint::AggTrades);
+        let fault = if endpoint == Endpoint::Depth && rng.random_bool(0.7) {
+            draw_depth_fault(rng)
+        } else {
+            fault
+        };
         add(0, Act::Rest(endpoint, fault, rng.random_range(1..5)));
         if rng.random_bool(0.6) {
             // Otherwise hardly anything is asked while all is well.
@@ -96,7 +106,31 @@ fn draw_rest(rng: &mut ChaCha8Rng, add: &mut impl FnMut(u64, Act)) {
 
 fn draw_rest_fault(rng: &mut ChaCha8Rng) -> RestFault {
     let size = rng.random_range(1..3000);
-    match rng.random_range(0_u32..16) {
+    match rng.random_range(0_u32..40) {
+        16 => RestFault::too_many_requests(0),
+        17 => RestFault::too_many_requests(4),
+        18 => RestFault::status(429, ""),
+        19 => RestFault::banned(5, 0),
+        20 => RestFault::geo_blocked(),
+        number => draw_common_fault(rng, number % 16, size),
+    }
+}
+
+fn draw_depth_fault(rng: &mut ChaCha8Rng) -> RestFault {
+    RestFault::Depth(match rng.random_range(0_u32..8) {
+        0 => DepthEdit::Crossed,
+        1 => DepthEdit::NoBids,
+        2 => DepthEdit::NoAsks,
+        3 => DepthEdit::Empty,
+        4 => DepthEdit::OlderBy(rng.random_range(1..1_000_000_000)),
+        5 => DepthEdit::Levels(rng.random_range(1..50)),
+        6 => DepthEdit::ZeroQuantity,
+        _ => DepthEdit::Unsorted,
+    })
+}
+
+fn draw_common_fault(rng: &mut ChaCha8Rng, number: u32, size: usize) -> RestFault {
+    match number {
         0 => RestFault::server_error(),
         1 => RestFault::busy(),
         2 => RestFault::bad_gateway_html(),

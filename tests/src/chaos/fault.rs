@@ -49,6 +49,8 @@ pub enum Act {
     ForeignTrade,
     /// An event nobody knows and an error object nobody asked for.
     UnknownEvent,
+    /// The exchange's time leaps ahead by so many minutes.
+    ExchangeAhead(u64),
     /// The next requests of an endpoint fare like this.
     Rest(Endpoint, RestFault, u32),
     /// Every request fares like this from now on.
@@ -92,6 +94,16 @@ pub enum Act {
 }
 
 impl Act {
+    /// True if only a restart after a mended configuration ends it.
+    pub fn needs_restart(&self) -> bool {
+        match self {
+            Self::Rest(_, RestFault::Respond { status, .. }, _) | Self::RefuseUpgrades(status, _) => {
+                *status == 451
+            }
+            _ => false,
+        }
+    }
+
     /// Name of its kind, for counting; `None` for acts that end what another began.
     pub fn kind(&self) -> Option<&'static str> {
         Some(match self {
@@ -112,6 +124,7 @@ impl Act {
             Self::BinaryFrame => "binary frame",
             Self::ForeignTrade => "foreign trade",
             Self::UnknownEvent => "unknown event",
+            Self::ExchangeAhead(_) => "exchange leaps ahead",
             Self::Rest(_, fault, _) => rest_kind(fault),
             Self::RestOutage(_) => "rest outage",
             Self::RedisFrozen(true) => "redis frozen",
@@ -147,6 +160,8 @@ fn rest_kind(fault: &RestFault) -> &'static str {
         RestFault::Respond { status: 429, .. } => "rest 429",
         RestFault::Respond { status: 418, .. } => "rest 418",
         RestFault::Respond { status: 403, .. } => "rest 403",
+        RestFault::Respond { status: 451, .. } => "rest 451",
+        RestFault::Depth(_) => "bad book",
         RestFault::Respond { status: 200, .. } => "rest garbage body",
         RestFault::Respond { .. } => "rest 5xx",
         RestFault::SlowBody { .. } => "rest slow body",

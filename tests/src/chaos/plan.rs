@@ -25,6 +25,9 @@ const STRETCHED: (u32, u64) = (10, 4);
 /// One run in so many has so many trades a minute that a long outage is not read one page after the other.
 const BUSY: (u32, f64) = (25, 3_000.0);
 
+/// One run in so many has this request budget, and this many event seconds per second, so that the questions fit.
+const FRUGAL: (u32, u32, f64) = (8, 600, 10.0);
+
 /// One act and when it is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -80,13 +83,16 @@ impl fmt::Display for Plan {
         let options = &self.options;
         writeln!(
             formatter,
-            "seed {}: {:.1} trades a minute, {}x, window {}, backfill {}, at most {} levels, rest lag {:?} and {:?}, {}",
+            "seed {}: {:.1} trades a minute, {}x, window {}, backfill {}, at most {} levels, a book every {} s, \
+             budget {}, rest lag {:?} and {:?}, {}",
             self.seed,
             options.rate,
             options.speed,
             options.window,
             options.backfill,
             options.max_levels,
+            options.depth_interval,
+            options.weight_per_minute,
             options.exchange.rest_lag,
             options.exchange.rest_ragged,
             if options.redis.append_only {
@@ -105,8 +111,11 @@ impl fmt::Display for Plan {
 fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
     // A window that rolls over several times, and is long enough to be repaired before it has.
     let busy = rng.random_ratio(1, BUSY.0);
+    let frugal = !busy && rng.random_ratio(1, FRUGAL.0);
     let pace = if busy {
         60.0
+    } else if frugal {
+        FRUGAL.2
     } else {
         *[60.0, 60.0, 90.0, 120.0, 240.0].choose(rng).unwrap_or(&60.0)
     };
@@ -132,8 +141,9 @@ fn draw_options(rng: &mut ChaCha8Rng, seed: u64) -> WorldOptions {
         window,
         backfill,
         max_levels: if rng.random_bool(0.25) { 25 } else { 1000 },
-        // Books are another test's business and cost most of the time.
-        depth_interval: 60,
+        // Books cost most of the time.
+        depth_interval: *[60, 60, 60, 3].choose(rng).unwrap_or(&60),
+        weight_per_minute: if frugal { FRUGAL.1 } else { 100_000 },
         exchange: ExchangeConfig {
             weight_limit: 1_000_000,
             rest_lag: Duration::from_millis(lag),

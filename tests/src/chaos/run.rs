@@ -104,6 +104,7 @@ pub async fn run_seed(seed: u64, keep: &Path) -> Outcome {
         kept: None,
         plan,
     };
+    outcome.differences.extend(compare_books(&world).await);
     match world.recorded().await {
         Ok(recorded) => outcome.compare(&recorded, &judge, watched),
         Err(difference) => {
@@ -153,6 +154,30 @@ impl Outcome {
             )));
         }
         self.differences.extend(found);
+    }
+}
+
+/// Books must be readable, and never an older one before a newer one.
+async fn compare_books(world: &World) -> Option<Difference> {
+    let books: Vec<String> = redis::cmd("LRANGE")
+        .arg(("depth_snapshot_5000", 0, -1))
+        .query_async(&mut world.connection().await)
+        .await
+        .unwrap_or_default();
+    let decoded: Result<Vec<_>, _> = books
+        .iter()
+        .map(|book| strategy_core::store::decode_depth(book))
+        .collect();
+    match decoded {
+        Err(error) => Some(Difference(format!("a book cannot be read: {error}"))),
+        Ok(books) => {
+            let ids: Vec<u64> = books
+                .iter()
+                .map(strategy_core::model::DepthSnapshot::last_update_id)
+                .collect();
+            (!ids.is_sorted_by(|newer, older| newer >= older))
+                .then(|| Difference(format!("an older book follows a newer one: {ids:?}")))
+        }
     }
 }
 

@@ -1,43 +1,61 @@
 //! When a request may go out: our own budget, the exchange's counter, and its orders to wait. Pure.
 //!
 //! The exchange counts weight per address and minute (6000 in 2026) and reports the count with every
-//! answer. 429 means stop until `Retry-After`; 418 means banned, and every further request makes it
-//! longer. Other programs behind the same address spend from the same account.
+//! answer. Other programs behind the same address spend from the same account.
+//!
+//! Three kinds of requests share our budget. Each has a part that the others cannot take, so none can
+//! starve: trades [`TRADES_SHARE`], history [`HISTORY_SHARE`], books the rest. Trades may use whatever is
+//! free, until a book or a page of history has waited for a minute; history may use what books leave.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::binance::refusal::{Cause, Order};
 use crate::clock::Uptime;
 
 /// Span over which our own weight is summed.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Part of the exchange's limit at which the unimportant requests wait.
-const SHARE_FOR_HISTORY: f64 = 0.5;
+/// Part of the exchange's limit, in tenths, at which history waits, and at which every request waits.
+const TENTHS: (u32, u32) = (5, 8);
 
-/// Part of the exchange's limit at which every request waits.
-const SHARE_FOR_ALL: f64 = 0.8;
+/// Weight a minute that is always there for trades: a quiet market takes five, a page of a gap four.
+pub(crate) const TRADES_SHARE: u32 = 30;
 
-/// Weight kept free of history requests, for one book and the trade stream's questions.
-const RESERVE: u32 = 300;
+/// Weight a minute that is always there for history: five pages.
+pub(crate) const HISTORY_SHARE: u32 = 20;
 
-/// Wait after 429 without `Retry-After`, after 418 without one, and after 403.
-const DEFAULT_WAITS: (Duration, Duration, Duration) = (
-    Duration::from_secs(60),
-    Duration::from_secs(120),
-    Duration::from_secs(300),
-);
+/// After 429 the budget is halved; it regains this part of itself with every minute.
+const REGAINED: u32 = 10;
 
-/// Longest order to wait that is believed: a ban lasts at most three days.
-const LONGEST_WAIT: Duration = Duration::from_secs(3 * 86_400);
+/// A request that waited so long takes what trades use beyond their share.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long requests of a kind may wait before the status says so: trades, books, history.
+const SAY_AFTER: [(Urgency, Duration); 3] = [
+    (Urgency::Live, Duration::from_secs(10)),
+    (Urgency::Book, Duration::from_secs(60)),
+    (Urgency::History, Duration::from_secs(180)),
+];
 
 /// How urgent a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Trades that are missing now, and books.
+    /// Trades that are missing now, and what is asked to know it.
     Live,
+    /// Books.
+    Book,
     /// Filling the window from history.
     History,
+}
+
+/// A request may not go out now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// When to ask again. For an order of the exchange: its end.
+    pub(crate) wait: Duration,
+    /// The order, if it is one.
+    pub(crate) order: Option<Cause>,
 }
 
 /// The account.
@@ -45,12 +63,19 @@ pub(crate) enum Urgency {
 pub(crate) struct Budget {
     per_minute: u32,
     exchange_limit: u32,
-    spent: VecDeque<(Uptime, u32)>,
-    sum: u32,
+    /// Weight of one book and of the books of a minute.
+    book: u32,
+    books: u32,
+    spent: VecDeque<(Uptime, u32, Urgency)>,
+    sums: [u32; 3],
+    /// Since when requests of a kind wait.
+    waiting: [Option<Uptime>; 3],
     /// The exchange's own count, and when the minute it belongs to is over.
     reported: Option<(u32, Uptime)>,
-    /// No request before this.
-    held_until: Uptime,
+    /// No request before these.
+    held: BTreeMap<Cause, Uptime>,
+    /// After 429: from when on the budget grows again, and from what.
+    slowed: Option<(Uptime, u32)>,
 }
 
 impl Budget {
@@ -59,10 +84,14 @@ impl Budget {
         Self {
             per_minute,
             exchange_limit,
+            book: 0,
+            books: 0,
             spent: VecDeque::new(),
-            sum: 0,
+            sums: [0; 3],
+            waiting: [None; 3],
             reported: None,
-            held_until: Uptime::ZERO,
+            held: BTreeMap::new(),
+            slowed: None,
         }
     }
 
@@ -71,54 +100,103 @@ impl Budget {
         self.exchange_limit = limit.max(1);
     }
 
+    /// Learns the weight of one book and of all books of a minute.
+    pub(crate) fn plan_books(&mut self, book: u32, books: u32) {
+        (self.book, self.books) = (book, books.max(book));
+    }
+
+    /// What may be spent in a minute now.
+    fn allowance(&self, uptime: Uptime) -> u32 {
+        let full = self.per_minute.min(self.exchange_limit / 10 * TENTHS.1).max(1);
+        let Some((since, base)) = self.slowed else {
+            return full;
+        };
+        let minutes = u32::try_from(uptime.saturating_sub(since).as_secs() / 60).unwrap_or(u32::MAX);
+        let regained = base.saturating_add((full / REGAINED).max(1).saturating_mul(minutes));
+        // One book and the shares of the others must always fit.
+        regained.max(self.book + TRADES_SHARE + HISTORY_SHARE).min(full)
+    }
+
     /// Spends `weight` now, or says how long to wait before asking again.
-    pub(crate) fn spend(&mut self, weight: u32, urgency: Urgency, uptime: Uptime) -> Result<(), Duration> {
-        let held = self.held_for(uptime);
-        if !held.is_zero() {
-            return Err(held);
+    pub(crate) fn spend(&mut self, weight: u32, urgency: Urgency, uptime: Uptime) -> Result<(), Refused> {
+        if let Some((cause, wait)) = self.held(uptime) {
+            return Err(Refused {
+                wait,
+                order: Some(cause),
+            });
         }
-        while let Some((at, old)) = self
+        self.forget_old(uptime);
+        let wait = self
+            .reported_wait(weight, urgency, uptime)
+            .or_else(|| self.own_wait(weight, urgency, uptime));
+        if let Some(wait) = wait {
+            self.waiting[urgency as usize].get_or_insert(uptime);
+            let wait = wait.max(Duration::from_millis(10));
+            return Err(Refused { wait, order: None });
+        }
+        self.waiting[urgency as usize] = None;
+        self.spent.push_back((uptime, weight, urgency));
+        self.sums[urgency as usize] += weight;
+        Ok(())
+    }
+
+    /// Who waited for room does not wait any more.
+    pub(crate) fn abandon(&mut self, urgency: Urgency) {
+        self.waiting[urgency as usize] = None;
+    }
+
+    fn forget_old(&mut self, uptime: Uptime) {
+        while let Some((_, old, urgency)) = self
             .spent
             .front()
             .copied()
-            .filter(|(at, _)| uptime >= *at + WINDOW)
+            .filter(|(at, ..)| uptime >= *at + WINDOW)
         {
-            debug_assert!(at <= uptime);
             self.spent.pop_front();
-            self.sum -= old;
+            self.sums[urgency as usize] -= old;
         }
-        if let Some((count, until)) = self.reported
-            && uptime < until
-        {
-            let share = if urgency == Urgency::Live {
-                SHARE_FOR_ALL
-            } else {
-                SHARE_FOR_HISTORY
-            };
-            if f64::from(count + weight) > f64::from(self.exchange_limit) * share {
-                return Err(until.saturating_sub(uptime));
-            }
-        }
-        let available = match urgency {
-            Urgency::Live => self.per_minute,
-            // With a small budget history still gets a tenth of it.
-            Urgency::History => self.per_minute.saturating_sub(RESERVE).max(self.per_minute / 10),
+    }
+
+    /// The exchange's count forbids it.
+    fn reported_wait(&self, weight: u32, urgency: Urgency, uptime: Uptime) -> Option<Duration> {
+        let (count, until) = self.reported.filter(|(_, until)| uptime < *until)?;
+        let tenths = if urgency == Urgency::History {
+            TENTHS.0
+        } else {
+            TENTHS.1
         };
-        // A request heavier than the whole account goes out alone.
-        if self.sum > 0 && self.sum + weight > available {
-            let mut sum = self.sum;
-            for (at, old) in &self.spent {
-                sum -= old;
-                if sum == 0 || sum + weight <= available {
-                    return Err((*at + WINDOW)
-                        .saturating_sub(uptime)
-                        .max(Duration::from_millis(1)));
-                }
+        let allowed = u64::from(self.exchange_limit) * u64::from(tenths);
+        let count = (u64::from(count) + u64::from(weight)) * 10;
+        (count > allowed).then(|| until.saturating_sub(uptime))
+    }
+
+    /// Our own budget forbids it.
+    fn own_wait(&self, weight: u32, urgency: Urgency, uptime: Uptime) -> Option<Duration> {
+        let allowance = self.allowance(uptime);
+        let [live, book, history] = self.sums;
+        // A request heavier than what it may have at all goes out alone.
+        let (oldest, ..) = self.spent.front()?;
+        let others = allowance.saturating_sub(TRADES_SHARE);
+        let books = others.saturating_sub(HISTORY_SHARE);
+        let impatient =
+            |kind: Urgency| self.waiting[kind as usize].is_some_and(|since| uptime >= since + PATIENCE);
+        let within_its_part = match urgency {
+            Urgency::Live => {
+                let narrow = impatient(Urgency::Book) || impatient(Urgency::History);
+                !narrow || live + weight <= TRADES_SHARE
             }
-        }
-        self.spent.push_back((uptime, weight));
-        self.sum += weight;
-        Ok(())
+            Urgency::Book => book + weight <= books && book + history + weight <= others,
+            Urgency::History => {
+                let free = if impatient(Urgency::Book) {
+                    0
+                } else {
+                    others.saturating_sub(self.books)
+                };
+                history + weight <= free.max(HISTORY_SHARE) && book + history + weight <= others
+            }
+        };
+        let fits = within_its_part && live + book + history + weight <= allowance;
+        (!fits).then(|| (*oldest + WINDOW).saturating_sub(uptime))
     }
 
     /// The exchange's own count for the minute that ends in `minute_left`.
@@ -126,106 +204,68 @@ impl Budget {
         self.reported = Some((count, uptime + minute_left.min(WINDOW)));
     }
 
-    /// An answer that orders a wait. Returns how long all requests are held, if they are.
-    pub(crate) fn on_status(
-        &mut self,
-        status: u16,
-        retry_after: Option<Duration>,
-        uptime: Uptime,
-    ) -> Option<Duration> {
-        let wait = match status {
-            429 => retry_after.unwrap_or(DEFAULT_WAITS.0),
-            418 => retry_after.unwrap_or(DEFAULT_WAITS.1),
-            403 => retry_after.unwrap_or(DEFAULT_WAITS.2),
-            _ => return None,
-        };
-        self.hold(wait, uptime);
-        Some(wait.min(LONGEST_WAIT))
+    /// Obeys an order. Returns true if it goes beyond what was in force.
+    pub(crate) fn hold(&mut self, order: Order, uptime: Uptime) -> bool {
+        let until = uptime + order.wait;
+        if order.cause == Cause::TooManyRequests && !self.is_held_by(order.cause, uptime) {
+            let half = self.allowance(uptime) / 2;
+            self.slowed = Some((until, half));
+        }
+        let held = self.held.entry(order.cause).or_insert(Uptime::ZERO);
+        let longer = until > *held;
+        *held = until.max(*held);
+        longer
     }
 
-    /// Holds all requests for `wait`.
-    pub(crate) fn hold(&mut self, wait: Duration, uptime: Uptime) {
-        self.held_until = self.held_until.max(uptime + wait.min(LONGEST_WAIT));
+    /// The order that is in force longest, and how long.
+    pub(crate) fn held(&self, uptime: Uptime) -> Option<(Cause, Duration)> {
+        let left = |(cause, until): (&Cause, &Uptime)| (until.saturating_sub(uptime), *cause);
+        let (wait, cause) = self.held.iter().map(left).max()?;
+        (!wait.is_zero()).then_some((cause, wait))
     }
 
-    /// How long all requests are still held; zero if they are not.
-    pub(crate) fn held_for(&self, uptime: Uptime) -> Duration {
-        self.held_until.saturating_sub(uptime)
+    /// True while an order of this cause is in force.
+    pub(crate) fn is_held_by(&self, cause: Cause, uptime: Uptime) -> bool {
+        self.held.get(&cause).is_some_and(|until| uptime < *until)
+    }
+
+    /// How long a ban is still in force.
+    pub(crate) fn banned_for(&self, uptime: Uptime) -> Duration {
+        let until = self.held.get(&Cause::Banned).copied().unwrap_or_default();
+        until.saturating_sub(uptime)
+    }
+
+    /// What waits longer than it should, in words.
+    pub(crate) fn notices(&self, uptime: Uptime) -> Vec<String> {
+        let mut notices = Vec::new();
+        for (kind, patience) in SAY_AFTER {
+            let Some(since) = self.waiting[kind as usize].filter(|since| uptime > *since + patience) else {
+                continue;
+            };
+            let what = match kind {
+                Urgency::Live => "trades",
+                Urgency::Book => "books",
+                Urgency::History => "history",
+            };
+            let seconds = uptime.saturating_sub(since).as_secs();
+            let others = self.reported.filter(|(count, until)| {
+                uptime < *until && u64::from(*count) > u64::from(self.sums.iter().sum::<u32>())
+            });
+            notices.push(match others {
+                Some((count, _)) => format!(
+                    "rest: requests for {what} wait since {seconds} s: this address has spent {count} of the \
+                     exchange's {} this minute, other programs included",
+                    self.exchange_limit
+                ),
+                None => format!(
+                    "rest: requests for {what} wait since {seconds} s for room in the budget of {} a minute",
+                    self.allowance(uptime)
+                ),
+            });
+        }
+        notices
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(seconds: u64) -> Uptime {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn history_leaves_room_for_what_is_urgent() {
-        let mut budget = Budget::new(1200, 6000);
-        let mut pages = 0;
-        while budget.spend(4, Urgency::History, at(0)).is_ok() {
-            pages += 1;
-        }
-        assert_eq!(pages, (1200 - RESERVE) / 4);
-        assert_eq!(budget.spend(250, Urgency::Live, at(1)), Ok(()));
-        assert_eq!(budget.spend(4, Urgency::History, at(1)), Err(at(59)));
-        assert_eq!(budget.spend(4, Urgency::History, at(60)), Ok(()));
-    }
-
-    #[test]
-    fn the_smallest_budget_still_takes_a_book() {
-        let mut budget = Budget::new(250, 6000);
-        assert_eq!(budget.spend(250, Urgency::Live, at(0)), Ok(()));
-        assert_eq!(budget.spend(4, Urgency::Live, at(1)), Err(at(59)));
-    }
-
-    #[test]
-    fn orders_to_wait_are_obeyed() {
-        let mut budget = Budget::new(1200, 6000);
-        assert_eq!(budget.on_status(429, Some(at(7)), at(0)), Some(at(7)));
-        assert_eq!(budget.spend(1, Urgency::Live, at(3)), Err(at(4)));
-        assert_eq!(budget.spend(1, Urgency::Live, at(7)), Ok(()));
-        assert_eq!(budget.on_status(418, None, at(8)), Some(at(120)));
-        assert_eq!(budget.spend(1, Urgency::Live, at(8)), Err(at(120)));
-        assert_eq!(budget.on_status(502, None, at(9)), None);
-        assert_eq!(
-            budget.on_status(418, Some(at(u64::MAX / 4)), at(9)),
-            Some(LONGEST_WAIT)
-        );
-    }
-
-    #[test]
-    fn what_others_behind_the_same_address_spend_counts() {
-        let mut budget = Budget::new(1200, 6000);
-        budget.on_reported(3000, at(0), at(20));
-        assert_eq!(budget.spend(4, Urgency::History, at(0)), Err(at(20)));
-        assert_eq!(budget.spend(4, Urgency::Live, at(0)), Ok(()));
-        assert_eq!(budget.spend(4, Urgency::History, at(20)), Ok(()));
-    }
-
-    proptest! {
-        #[test]
-        fn no_minute_costs_more_than_the_budget(
-            requests in prop::collection::vec((0_u64..3000, 1_u32..260, any::<bool>()), 1..300),
-            per_minute in 260_u32..2000,
-        ) {
-            let (mut budget, mut now, mut sent) = (Budget::new(per_minute, 6000), Uptime::ZERO, Vec::new());
-            for (wait_ms, weight, live) in requests {
-                now += Duration::from_millis(wait_ms);
-                let urgency = if live { Urgency::Live } else { Urgency::History };
-                match budget.spend(weight, urgency, now) {
-                    Ok(()) => sent.push((now, weight)),
-                    Err(wait) => prop_assert!(wait > Duration::ZERO && wait <= WINDOW),
-                }
-            }
-            for (start, _) in &sent {
-                let sum: u32 = sent.iter().filter(|(at, _)| *at >= *start && *at < *start + WINDOW).map(|(_, w)| w).sum();
-                prop_assert!(sum <= per_minute, "{} in one minute", sum);
-            }
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use strategy_core::model::DepthError;
 use strategy_core::num::NumError;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+
+use crate::binance::refusal::{Cause, RetryAfter};
 
 /// Most quote currency one trade may be worth: thousands of times the largest ever seen.
 pub(crate) const MAX_NOTIONAL: u64 = 10_000_000_000;
@@ -93,8 +96,6 @@ pub(crate) enum RestError {
         code: Option<i64>,
         /// The exchange's words, shortened.
         message: String,
-        /// How long it asked us to wait.
-        retry_after: Option<Duration>,
     },
     /// The answer is not what the documents say.
     #[error("{path} answered something unusable")]
@@ -111,11 +112,19 @@ pub(crate) enum RestError {
         /// A trade that must exist.
         id: u64,
     },
-    /// Our own budget or an order of the exchange forbids requests for longer than the caller can wait.
-    #[error("no request may be sent for another {} s", wait.as_secs())]
+    /// An order of the exchange forbids requests for longer than the caller can wait.
+    #[error("no request may be sent for another {} s: {cause}", wait.as_secs() + 1)]
     Held {
+        /// Why.
+        cause: Cause,
         /// Time until one may be sent.
         wait: Duration,
+    },
+    /// The budget had no room.
+    #[error("the request budget had no room for {} s", waited.as_secs())]
+    NoRoom {
+        /// How long was waited.
+        waited: Duration,
     },
 }
 
@@ -131,7 +140,7 @@ impl RestError {
         matches!(
             self,
             Self::Rejected {
-                status: 400 | 401 | 404 | 451,
+                status: 400 | 401 | 404,
                 ..
             }
         )
@@ -156,4 +165,17 @@ pub(crate) enum SocketError {
         /// Its text.
         reason: String,
     },
+}
+
+impl SocketError {
+    /// Status and `Retry-After` of the HTTP answer that refused the connection, if there was one.
+    pub(crate) fn refusal(&self) -> Option<(u16, RetryAfter)> {
+        let Self::Failed(error) = self else { return None };
+        let WebSocketError::Http(answer) = &**error else {
+            return None;
+        };
+        let header = answer.headers().get("retry-after");
+        let retry_after = RetryAfter::read(header.map(|value| value.to_str().unwrap_or("")));
+        Some((answer.status().as_u16(), retry_after))
+    }
 }

@@ -4,9 +4,12 @@
 //! `wire` and `parse` turn bytes into the model, `rest` and `socket` move bytes, `budget` decides when a
 //! request may go out. Nothing here decides what is recorded.
 
+pub(crate) mod books;
 pub(crate) mod budget;
 pub(crate) mod error;
+pub(crate) mod hold;
 pub(crate) mod parse;
+pub(crate) mod refusal;
 pub(crate) mod rest;
 pub(crate) mod socket;
 pub(crate) mod wire;

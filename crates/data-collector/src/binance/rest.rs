@@ -1,22 +1,26 @@
 //! REST requests: one client, one account of weight, every wait bounded.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use strategy_core::model::DepthSnapshot;
 use strategy_core::symbol::Symbol;
 use strategy_core::time::{Clock, ExchangeMs};
 use tokio::time::Instant;
 
+use crate::binance::books::{BookPlan, book_weight};
 use crate::binance::budget::{Budget, Urgency};
-use crate::binance::error::{ParseError, RestError};
+use crate::binance::error::{ParseError, RestError, SocketError};
+use crate::binance::hold::{HoldFile, Moment};
 use crate::binance::parse::{TradeRow, parse_depth, parse_rows, parse_time, quoted};
+use crate::binance::refusal::{Answer, Cause, Order, Refusals, RetryAfter};
 use crate::binance::wire::{ErrorBody, ExchangeInfoBody, TimeBody};
-use crate::clock::Uptime;
+use crate::clock::{ExchangeClock, Uptime};
 
 /// Rows of a full `aggTrades` page.
 pub(crate) const PAGE_ROWS: usize = 1000;
@@ -42,26 +46,61 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is not used again after this: the exchange may have closed it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Hold after "not available in your location" and the like: asking again soon cannot help.
-const REFUSED_HOLD: Duration = Duration::from_secs(300);
-
 /// A hold of this length or longer is remembered across a restart.
 const REMEMBERED_HOLD: Duration = Duration::from_secs(5);
 
-/// Depth weights by the highest limit they apply to.
-const DEPTH_WEIGHTS: [(u16, u32); 4] = [(100, 5), (500, 25), (1000, 50), (5000, 250)];
+/// How often the file of a remembered hold is looked at: another collector may have written it.
+const RECALL_EVERY: Duration = Duration::from_secs(2);
+
+/// Longest wait for room in the budget; longer orders of the exchange are reported at once.
+const LONGEST_ADMISSION: Duration = Duration::from_secs(130);
+
+/// A shorter order of the exchange is waited for.
+const SHORT_ORDER: Duration = Duration::from_secs(60);
+
+/// A request that was refused for good is not sent again unchanged for this long.
+const UNCHANGED_HOLD: Duration = Duration::from_secs(600);
+
+/// Most such requests that are remembered.
+const UNCHANGED_KEPT: usize = 32;
+
+/// After failed answers every request waits a random part of this, doubled from failure to failure, so that
+/// programs do not come back in step.
+const SPREAD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Codes of a refused request that may be accepted later: no orders on the book, market not trading.
+const PASSING_CODES: [i64; 2] = [-1112, -1220];
 
 /// Makes requests for one market.
 #[derive(Debug)]
 pub(crate) struct RestClient {
     http: reqwest::Client,
     base: String,
+    per_minute: u32,
     symbol: Symbol,
     budget: Mutex<Budget>,
     started: Instant,
     clock: Arc<dyn Clock>,
-    hold_file: PathBuf,
+    hold_file: HoldFile,
+    /// When the file was last looked at.
+    recalled: Mutex<Option<Uptime>>,
+    exchange_clock: Mutex<ExchangeClock>,
+    refusals: Mutex<Refusals>,
+    /// Requests that were refused for good.
+    unchanged: Mutex<VecDeque<Unchanged>>,
+    /// Failed answers in a row.
+    failures: AtomicU32,
     weight_spent: AtomicU64,
+}
+
+/// A request that was refused for good, and the answer it got.
+#[derive(Debug)]
+struct Unchanged {
+    request: String,
+    until: Uptime,
+    status: u16,
+    code: Option<i64>,
+    message: String,
 }
 
 /// Where requests go and what they may cost.
@@ -96,12 +135,18 @@ impl RestClient {
             .build()?;
         let client = Self {
             http,
+            hold_file: HoldFile::new(options.hold_file, options.base.clone()),
             base: options.base,
+            per_minute: options.weight_per_minute,
             symbol: options.symbol,
             budget: Mutex::new(Budget::new(options.weight_per_minute, EXCHANGE_LIMIT)),
             started: options.started,
             clock: options.clock,
-            hold_file: options.hold_file,
+            recalled: Mutex::new(None),
+            exchange_clock: Mutex::default(),
+            refusals: Mutex::default(),
+            unchanged: Mutex::default(),
+            failures: AtomicU32::new(0),
             weight_spent: AtomicU64::new(0),
         };
         client.recall_hold();
@@ -113,9 +158,37 @@ impl RestClient {
         self.weight_spent.load(Ordering::Relaxed)
     }
 
-    /// How long the exchange's orders still forbid every request; zero if they do not.
-    pub(crate) fn held_for(&self) -> Duration {
-        self.budget().held_for(self.uptime())
+    /// What forbids or delays requests now, in words.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let (budget, uptime) = (self.budget(), self.uptime());
+        let mut notices = budget.notices(uptime);
+        if let Some((cause, wait)) = budget.held(uptime) {
+            notices.push(format!(
+                "rest: {cause}; the exchange orders to wait, no request is sent for another {} s",
+                wait.as_secs() + 1
+            ));
+        }
+        notices
+    }
+
+    /// How long nothing at all may be sent to the exchange, stream connections included; zero when it may.
+    pub(crate) fn banned_for(&self) -> Duration {
+        self.recall_hold();
+        self.budget().banned_for(self.uptime())
+    }
+
+    /// The exchange refused a stream connection: a ban counts for requests too.
+    pub(crate) fn on_stream_refused(&self, error: &SocketError) {
+        if let Some((418, retry_after)) = error.refusal() {
+            self.obey(418, None, retry_after, "");
+        }
+    }
+
+    /// Decides which books the budget carries, and keeps room for them.
+    pub(crate) fn plan_books(&self, limit: u16, interval: Duration) -> BookPlan {
+        let plan = BookPlan::new(limit, interval, self.per_minute);
+        self.budget().plan_books(plan.weight(), plan.weight_per_minute());
+        plan
     }
 
     /// The exchange's time.
@@ -124,7 +197,9 @@ impl RestClient {
         let body = self.get(PATH, &[], TIME_WEIGHT, Urgency::Live).await?;
         let unusable = |source| RestError::Unusable { path: PATH, source };
         let time: TimeBody = serde_json::from_str(&body).map_err(|error| unusable(error.into()))?;
-        parse_time(time.server_time).map_err(unusable)
+        let time = parse_time(time.server_time).map_err(unusable)?;
+        lock(&self.exchange_clock).set(time, self.uptime());
+        Ok(time)
     }
 
     /// The newest trade rows, at most one; empty when the market never traded.
@@ -156,12 +231,8 @@ impl RestClient {
     /// The book, `limit` levels a side.
     pub(crate) async fn depth(&self, limit: u16) -> Result<DepthSnapshot, RestError> {
         const PATH: &str = "/api/v3/depth";
-        let weight = DEPTH_WEIGHTS
-            .iter()
-            .find(|(up_to, _)| limit <= *up_to)
-            .map_or(250, |(_, weight)| *weight);
         let query = [("symbol", self.symbol.to_string()), ("limit", limit.to_string())];
-        let body = self.get(PATH, &query, weight, Urgency::Live).await?;
+        let body = self.get(PATH, &query, book_weight(limit), Urgency::Book).await?;
         parse_depth(&body, &self.symbol, self.clock.now())
             .map_err(|source| RestError::Unusable { path: PATH, source })
     }
@@ -217,27 +288,22 @@ impl RestClient {
         weight: u32,
         urgency: Urgency,
     ) -> Result<String, RestError> {
+        let request = format!("{path}?{query:?}");
+        if let Some(refused) = self.refused_before(path, &request) {
+            return Err(refused);
+        }
         self.admit(weight, urgency).await?;
         self.weight_spent.fetch_add(u64::from(weight), Ordering::Relaxed);
-        let transport = |source: reqwest::Error| RestError::Transport {
-            path,
-            source: source.without_url(),
-        };
-        let url = format!("{}{path}", self.base);
-        let mut response = self.http.get(url).query(query).send().await.map_err(transport)?;
-        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-        self.note_weight(response.headers());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(RestError::TooLong {
-                    path,
-                    limit: MAX_BODY,
-                });
+        let (status, headers, body) = match self.send(path, query).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                return Err(error);
             }
-            body.extend_from_slice(&chunk);
-        }
+        };
         if status == 200 {
+            self.failures.store(0, Ordering::Relaxed);
+            lock(&self.refusals).on_success();
             return String::from_utf8(body).map_err(|_| {
                 let source: serde_json::Error = serde::de::Error::custom("not utf-8");
                 RestError::Unusable {
@@ -252,26 +318,143 @@ impl RestClient {
             .as_ref()
             .map_or_else(|| quoted(&text), |error| quoted(&error.msg));
         let code = error.map(|error| error.code);
-        let retry_after = retry_after.or_else(|| ban_in_words(&message, self.clock.now()));
-        self.note_refusal(status, retry_after);
-        Err(RestError::Rejected {
+        if status >= 500 {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        self.obey(status, code, retry_after(&headers), &message);
+        let rejected = RestError::Rejected {
             path,
             status,
             code,
             message,
-            retry_after,
+        };
+        if rejected.is_permanent() && !code.is_some_and(|code| PASSING_CODES.contains(&code)) {
+            self.note_unchanged(request, &rejected);
+        }
+        Err(rejected)
+    }
+
+    /// Sends a request and reads the whole answer.
+    async fn send(
+        &self,
+        path: &'static str,
+        query: &[(&str, String)],
+    ) -> Result<(u16, HeaderMap, Vec<u8>), RestError> {
+        let transport = |source: reqwest::Error| RestError::Transport {
+            path,
+            source: source.without_url(),
+        };
+        let url = format!("{}{path}", self.base);
+        let mut response = self.http.get(url).query(query).send().await.map_err(transport)?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        self.note_time(&headers);
+        self.note_weight(&headers);
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
+                    return Err(RestError::TooLong {
+                        path,
+                        limit: MAX_BODY,
+                    });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok((status, headers, body)),
+                // A refusal counts although its words did not come.
+                Err(_) if status != 200 => return Ok((status, headers, body)),
+                Err(error) => return Err(transport(error)),
+            }
+        }
+    }
+
+    /// Waits until the account allows a request.
+    ///
+    /// # Cancel safety
+    /// Nothing was spent when the call is dropped.
+    async fn admit(&self, weight: u32, urgency: Urgency) -> Result<(), RestError> {
+        let asked = self.uptime();
+        let waiting = Waiting {
+            client: self,
+            urgency,
+        };
+        let failures = self.failures.load(Ordering::Relaxed);
+        if failures > 0 {
+            let longest = SPREAD.0.saturating_mul(1 << failures.min(16)).min(SPREAD.1);
+            tokio::time::sleep(longest.mul_f64(rand::random())).await;
+        }
+        loop {
+            self.recall_hold();
+            let outcome = self.budget().spend(weight, urgency, self.uptime());
+            let refused = match outcome {
+                Ok(()) => break,
+                Err(refused) => refused,
+            };
+            let waited = self.uptime().saturating_sub(asked);
+            match refused.order {
+                Some(cause) if refused.wait > SHORT_ORDER => {
+                    return Err(RestError::Held {
+                        cause,
+                        wait: refused.wait,
+                    });
+                }
+                None if waited + refused.wait > LONGEST_ADMISSION => {
+                    return Err(RestError::NoRoom { waited });
+                }
+                _ => tokio::time::sleep(refused.wait).await,
+            }
+        }
+        drop(waiting);
+        Ok(())
+    }
+
+    /// The answer a request got that is not to be sent again unchanged.
+    fn refused_before(&self, path: &'static str, request: &str) -> Option<RestError> {
+        let (mut unchanged, uptime) = (lock(&self.unchanged), self.uptime());
+        unchanged.retain(|refused| uptime < refused.until);
+        let refused = unchanged.iter().find(|refused| refused.request == request)?;
+        Some(RestError::Rejected {
+            path,
+            status: refused.status,
+            code: refused.code,
+            message: refused.message.clone(),
         })
     }
 
-    async fn admit(&self, weight: u32, urgency: Urgency) -> Result<(), RestError> {
-        loop {
-            let outcome = self.budget().spend(weight, urgency, self.uptime());
-            match outcome {
-                Ok(()) => return Ok(()),
-                // The account frees up within a minute; a longer wait is an order of the exchange.
-                Err(wait) if wait > Duration::from_secs(60) => return Err(RestError::Held { wait }),
-                Err(wait) => tokio::time::sleep(wait).await,
-            }
+    fn note_unchanged(&self, request: String, rejected: &RestError) {
+        let RestError::Rejected {
+            status,
+            code,
+            message,
+            ..
+        } = rejected
+        else {
+            return;
+        };
+        tracing::error!(
+            rest.status = status,
+            rest.code = code,
+            request,
+            reason = message,
+            retry_s = UNCHANGED_HOLD.as_secs(),
+            "the exchange refuses a request for good: it is not sent again unchanged for a while"
+        );
+        let mut unchanged = lock(&self.unchanged);
+        if unchanged.len() >= UNCHANGED_KEPT {
+            unchanged.pop_front();
+        }
+        unchanged.push_back(Unchanged {
+            request,
+            until: self.uptime() + UNCHANGED_HOLD,
+            status: *status,
+            code: *code,
+            message: message.clone(),
+        });
+    }
+
+    /// Learns the exchange's time.
+    fn note_time(&self, headers: &HeaderMap) {
+        if let Some(date) = date(headers) {
+            lock(&self.exchange_clock).set(date.saturating_mul(1000), self.uptime());
         }
     }
 
@@ -282,69 +465,84 @@ impl RestClient {
         let Some(used) = header.and_then(|value| value.to_str().ok()?.parse().ok()) else {
             return;
         };
-        let second = headers
-            .get(DATE)
-            .and_then(|value| DateTime::parse_from_rfc2822(value.to_str().ok()?).ok())
-            .map_or(30, |date| date.timestamp().rem_euclid(60).unsigned_abs());
+        let second = date(headers).map_or(30, |date| date.rem_euclid(60).unsigned_abs());
         self.budget()
             .on_reported(used, self.uptime(), Duration::from_secs(60 - second));
     }
 
-    fn note_refusal(&self, status: u16, retry_after: Option<Duration>) {
+    /// Obeys what an answer orders, if it orders anything.
+    fn obey(&self, status: u16, code: Option<i64>, retry_after: RetryAfter, words: &str) {
         let uptime = self.uptime();
-        let held = match status {
-            451 => {
-                self.budget().hold(REFUSED_HOLD, uptime);
-                Some(REFUSED_HOLD)
-            }
-            _ => self.budget().on_status(status, retry_after, uptime),
+        let answer = Answer {
+            status,
+            code,
+            retry_after,
+            words,
+            now: lock(&self.exchange_clock).now(uptime),
         };
-        if let Some(held) = held {
-            tracing::warn!(
-                rest.status = status,
-                wait_s = held.as_secs(),
-                "the exchange orders to wait, no request is sent meanwhile"
-            );
-            if held >= REMEMBERED_HOLD {
-                // The longest order in force, which may be an earlier one.
-                self.remember_hold(self.held_for());
-            }
+        let in_force = |cause| self.budget().is_held_by(cause, uptime);
+        let Some(order) = lock(&self.refusals).order(&answer, in_force) else {
+            return;
+        };
+        if !self.budget().hold(order, uptime) {
+            return;
+        }
+        tracing::warn!(
+            rest.status = status,
+            wait_s = order.wait.as_secs(),
+            capped = order.capped,
+            retry_after = ?retry_after,
+            reason = %order.cause,
+            "the exchange orders to wait, no request is sent meanwhile"
+        );
+        // A restart after 451 is somebody's attempt to mend it, and costs one request.
+        if order.wait >= REMEMBERED_HOLD && order.cause != Cause::Restricted {
+            self.remember(order);
         }
     }
 
-    /// Writes the end of a hold to a file, so that a restart does not make a ban longer.
-    fn remember_hold(&self, held: Duration) {
-        let until = self.clock.now() + chrono::Duration::from_std(held).unwrap_or_default();
-        let directory = self.hold_file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        // Whole or not at all: half a number would be another order.
-        let temporary = self.hold_file.with_extension("tmp");
-        let written = directory
-            .and_then(|()| std::fs::write(&temporary, (until.timestamp() + 1).to_string()))
-            .and_then(|()| std::fs::rename(&temporary, &self.hold_file));
-        if let Err(error) = written {
+    fn remember(&self, order: Order) {
+        let now = Moment::now(self.clock.now());
+        // The longest order in force, which may be an earlier one.
+        if self
+            .hold_file
+            .recall(&now)
+            .is_some_and(|earlier| earlier.wait > order.wait)
+        {
+            return;
+        }
+        if let Err(error) = self.hold_file.remember(order, &now) {
             tracing::warn!(
-                path = %self.hold_file.display(),
+                path = %self.hold_file.path().display(),
                 error = &error as &dyn std::error::Error,
                 "the exchange's order to wait could not be written down"
             );
         }
     }
 
+    /// Obeys a remembered order, of an earlier run or of another collector.
     fn recall_hold(&self) {
-        let Ok(text) = std::fs::read_to_string(&self.hold_file) else {
+        let uptime = self.uptime();
+        {
+            let mut recalled = lock(&self.recalled);
+            if recalled.is_some_and(|at| uptime < at + RECALL_EVERY) {
+                return;
+            }
+            *recalled = Some(uptime);
+        }
+        let Some(order) = self.hold_file.recall(&Moment::now(self.clock.now())) else {
             return;
         };
-        let until = text
-            .trim()
-            .parse::<i64>()
-            .ok()
-            .and_then(|until| DateTime::from_timestamp(until, 0));
-        if let Some(left) = until.and_then(|until| (until - self.clock.now()).to_std().ok()) {
+        let mut budget = self.budget();
+        let known = budget.is_held_by(order.cause, uptime);
+        budget.hold(order, uptime);
+        drop(budget);
+        if !known {
             tracing::warn!(
-                wait_s = left.as_secs(),
+                wait_s = order.wait.as_secs(),
+                reason = %order.cause,
                 "an earlier order of the exchange to wait is still in force"
             );
-            self.budget().hold(left, self.uptime());
         }
     }
 
@@ -353,44 +551,35 @@ impl RestClient {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        // The account is consistent between its calls, so a panic elsewhere does not spoil it.
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.budget)
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
+/// While it lives, somebody waits for room in the budget.
+struct Waiting<'a> {
+    client: &'a RestClient,
+    urgency: Urgency,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.client.budget().abandon(self.urgency);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these hold is consistent between calls, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The header `Date`, in seconds.
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    DateTime::parse_from_rfc2822(text)
         .ok()
-        .map(Duration::from_secs)
+        .map(|date| date.timestamp())
 }
 
-/// The end of a ban in "IP banned until 1659146400000", which stands in for a missing header.
-fn ban_in_words(message: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let digits: String = message
-        .split_once("until ")?
-        .1
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    let until = DateTime::from_timestamp_millis(digits.parse().ok()?)?;
-    (until - now).to_std().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ban_in_words_is_understood() {
-        let now = DateTime::from_timestamp(1_659_146_340, 0).unwrap();
-        let message = "Way too much request weight used; IP banned until 1659146400000. Please use WebSocket";
-        assert_eq!(ban_in_words(message, now), Some(Duration::from_secs(60)));
-        assert_eq!(ban_in_words("Too much request weight used", now), None);
-        assert_eq!(ban_in_words("IP banned until 1", now), None);
-    }
+fn retry_after(headers: &HeaderMap) -> RetryAfter {
+    RetryAfter::read(headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("")))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use strategy_core::store::{DepthPush, Store, encode_depth};
 use tokio::time::{Instant, timeout};
 
+use crate::binance::books::BookPlan;
 use crate::binance::error::RestError;
 use crate::clock::Uptime;
 use crate::error::CollectorError;
@@ -43,6 +44,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         waiting: VecDeque::new(),
         newest_id: None,
         lower: None,
+        plan: plan(&shared),
         shared: Arc::clone(&shared),
     };
     if shared.owned().await {
@@ -54,8 +56,25 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     Ok(())
 }
 
+/// The books that are taken: those that are configured, if the request budget carries them.
+fn plan(shared: &Shared) -> BookPlan {
+    let settings = &shared.settings;
+    let plan = shared
+        .rest
+        .plan_books(settings.depth_limit, settings.depth_interval);
+    if let Some(shortfall) = &plan.shortfall {
+        tracing::warn!(
+            reason = shortfall,
+            "the request budget does not carry the configured books"
+        );
+        shared.health.degrade(Part::DepthBudget, shortfall.clone());
+    }
+    plan
+}
+
 struct DepthTask {
     shared: Arc<Shared>,
+    plan: BookPlan,
     store: Store,
     /// Books that Redis did not take yet, oldest first, at most the window.
     waiting: VecDeque<Waiting>,
@@ -68,7 +87,7 @@ impl DepthTask {
     /// # Cancel safety
     /// A book that was fetched is in `waiting` until Redis has it; storing it twice does no harm.
     async fn work(&mut self) -> Infallible {
-        let interval = self.shared.settings.depth_interval;
+        let interval = self.plan.interval;
         let mut due = Instant::now();
         loop {
             let deadline = due + interval;
@@ -97,7 +116,7 @@ impl DepthTask {
     async fn fetch(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
-        let snapshot = match shared.rest.depth(settings.depth_limit).await {
+        let snapshot = match shared.rest.depth(self.plan.limit).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 if matches!(error, RestError::Unusable { .. }) {

@@ -83,13 +83,7 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         counters.insert(name.to_owned(), count);
     }
     let mut degraded = state.reasons();
-    let held = shared.rest.held_for();
-    if !held.is_zero() {
-        degraded.push(format!(
-            "rest: the exchange orders to wait for another {} s",
-            held.as_secs() + 1
-        ));
-    }
+    degraded.extend(shared.rest.notices());
     CollectorStatus {
         is_running,
         symbol: shared.settings.symbol.to_string(),

@@ -119,6 +119,10 @@ impl TradeTask {
 
     fn start_what_is_due(&mut self) {
         let uptime = self.shared.uptime();
+        let banned = self.shared.rest.banned_for();
+        if !banned.is_zero() {
+            self.session.hold_until(uptime + banned);
+        }
         while let Some(action) = self.session.next_action(uptime, rand::random()) {
             match action {
                 SessionAction::Open => {
@@ -162,6 +166,10 @@ impl TradeTask {
             }
             Err(error) => {
                 self.session.on_open_failed(uptime, rand::random());
+                if let Some((status, retry_after)) = error.refusal() {
+                    self.session.on_refused(status, retry_after.wait(), uptime);
+                    self.shared.rest.on_stream_refused(&error);
+                }
                 let delay = self.session.retry_at().saturating_sub(uptime);
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -280,7 +288,7 @@ impl TradeTask {
     fn on_text(&mut self, slot: Slot, text: &str, uptime: Uptime) {
         match parse_frame(text, &self.shared.settings.symbol) {
             Ok(StreamEvent::Row { row, sent_at }) => {
-                self.session.on_trade(slot);
+                self.session.on_row(slot, row.id());
                 if let Some(recorder) = &mut self.recorder {
                     recorder.on_row(row, sent_at, uptime, &mut self.effects);
                 }
@@ -315,7 +323,12 @@ impl TradeTask {
         match self.down_since {
             Some(since) if !connected && uptime > since + DEGRADED_AFTER => {
                 let seconds = uptime.saturating_sub(since).as_secs();
-                health.degrade(Part::Stream, format!("no trade stream for {seconds} s"));
+                let why = self
+                    .session
+                    .refusal()
+                    .map(|why| format!(": {why}"))
+                    .unwrap_or_default();
+                health.degrade(Part::Stream, format!("no trade stream for {seconds} s{why}"));
             }
             _ if connected => drop(health.recover(Part::Stream)),
             _ => {}

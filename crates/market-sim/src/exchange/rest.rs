@@ -73,6 +73,7 @@ async fn respond(rest: &Rest, request: &Parts) -> Response {
     shared.stats.add_weight(weight);
     let (verdict, used) = {
         let mut meter = rest.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.spend_elsewhere(shared.faults.take_foreign_weight());
         (meter.spend(weight), meter.used())
     };
     let fault = shared.faults.take_rest(endpoint);
@@ -88,7 +89,7 @@ async fn respond(rest: &Rest, request: &Parts) -> Response {
             }),
             _,
         ) => {
-            return replaced(*status, headers, body, used);
+            return replaced(shared, (*status, headers, body), used);
         }
         (_, Verdict::Allowed) => asked.answer(shared, &request.headers),
         (_, refused) => {
@@ -104,7 +105,7 @@ async fn respond(rest: &Rest, request: &Parts) -> Response {
         Some(fault) => fault.edit(body),
         None => body,
     };
-    let mut headers = json_headers(used);
+    let mut headers = json_headers(shared, used);
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -146,8 +147,12 @@ fn refusal(shared: &Shared, verdict: Verdict) -> ApiError {
     }
 }
 
-fn json_headers(used: u64) -> HeaderMap {
+fn json_headers(shared: &Shared, used: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    let date = shared.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        headers.insert(header::DATE, date);
+    }
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json;charset=UTF-8"),
@@ -157,8 +162,12 @@ fn json_headers(used: u64) -> HeaderMap {
     headers
 }
 
-fn replaced(status: u16, headers: &[(String, String)], body: &str, used: u64) -> Response {
-    let mut all = json_headers(used);
+fn replaced(
+    shared: &Shared,
+    (status, headers, body): (u16, &[(String, String)], &str),
+    used: u64,
+) -> Response {
+    let mut all = json_headers(shared, used);
     set_headers(&mut all, headers);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     build(status, all, Body::from(body.to_owned()))

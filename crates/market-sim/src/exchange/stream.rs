@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::commands::Subscriptions;
 use super::connection::Connection;
+use crate::faults::WsCommand;
 use crate::tasks::spawn_until;
 use crate::trade::TimeUnit;
 
@@ -39,6 +41,8 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, token: Cance
                 continue;
             }
         };
+        // Before it is counted: who has seen the count may command the connection.
+        let commands = shared.faults.subscribe();
         shared.stats.add_connect(1);
         let now = Instant::now();
         attempts.push_back(now);
@@ -47,13 +51,17 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, token: Cance
         }
         let too_many = attempts.len() > shared.config.connects_per_five_minutes;
         let refusal = shared.faults.take_refusal().or(too_many.then_some(429));
-        let connection = serve(stream, Arc::clone(&shared), refusal);
+        let connection = serve(stream, Arc::clone(&shared), refusal, commands);
         spawn_until(token.clone(), connection);
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>, refusal: Option<u16>) {
-    let commands = shared.faults.subscribe();
+async fn serve(
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    refusal: Option<u16>,
+    commands: broadcast::Receiver<WsCommand>,
+) {
     let mut target = None;
     // Tells the library's error type, whose size is not ours to choose.
     #[expect(clippy::result_large_err, reason = "the library's callback has this type")]

@@ -45,6 +45,14 @@ impl WeightMeter {
         }
     }
 
+    /// Counts weight that other programs behind the same address have spent.
+    pub(super) fn spend_elsewhere(&mut self, weight: u64) {
+        if weight > 0 {
+            self.spent.push_back((Instant::now(), weight));
+            self.used += weight;
+        }
+    }
+
     /// Counts a request and judges it.
     pub(super) fn spend(&mut self, weight: u64) -> Verdict {
         let now = Instant::now();

@@ -8,6 +8,7 @@ mod rest;
 mod ws;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -32,6 +33,7 @@ struct Inner {
     /// Ids whose row REST shows without a price.
     broken_rows: Mutex<BTreeSet<u64>>,
     ws: Mutex<WsState>,
+    foreign_weight: AtomicU64,
     commands: broadcast::Sender<WsCommand>,
 }
 
@@ -41,6 +43,7 @@ impl Default for Faults {
             rest: Mutex::default(),
             broken_rows: Mutex::default(),
             ws: Mutex::default(),
+            foreign_weight: AtomicU64::new(0),
             commands: broadcast::Sender::new(COMMANDS),
         }))
     }
@@ -78,6 +81,16 @@ impl Faults {
     /// True for an id of [`Faults::break_row`].
     pub(crate) fn is_broken_row(&self, id: u64) -> bool {
         lock(&self.0.broken_rows).contains(&id)
+    }
+
+    /// Other programs behind the same address spend so much request weight now.
+    pub fn spend_elsewhere(&self, weight: u64) {
+        self.0.foreign_weight.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Weight spent elsewhere since this was last asked.
+    pub(crate) fn take_foreign_weight(&self) -> u64 {
+        self.0.foreign_weight.swap(0, Ordering::Relaxed)
     }
 
     /// Takes back the faults of REST.

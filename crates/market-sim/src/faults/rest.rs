@@ -96,6 +96,22 @@ impl RestFault {
         )
     }
 
+    /// 418 without `Retry-After`: the end of the ban stands in the words alone.
+    pub fn banned_in_words(until_ms: i64) -> Self {
+        let body = json!({"code": -1003, "msg": format!("Way too much request weight used; IP banned until {until_ms}. Please use WebSocket Streams for live updates to avoid bans.")});
+        Self::status(418, body.to_string())
+    }
+
+    /// 418 in HTML, without any end.
+    pub fn banned_html() -> Self {
+        Self::html(418, "418 I'm a teapot")
+    }
+
+    /// 400: a request the exchange will never answer.
+    pub fn invalid_symbol() -> Self {
+        Self::status(400, r#"{"code":-1121,"msg":"Invalid symbol."}"#)
+    }
+
     /// 403 of the firewall, in HTML.
     pub fn forbidden_html() -> Self {
         Self::html(403, "ERROR: The request could not be satisfied")
