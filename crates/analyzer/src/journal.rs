@@ -160,7 +160,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// Ends a last line that a crash left without its line feed.
-fn end_line(file: &mut File) -> io::Result<()> {
+pub(crate) fn end_line(file: &mut File) -> io::Result<()> {
     if file.metadata()?.len() == 0 {
         return Ok(());
     }

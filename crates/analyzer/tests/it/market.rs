@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use analyzer::llm::cost::Ledger;
+use analyzer::purse::Purse;
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::{Decimal, dec};
 use strategy_core::config::{Config, Environment};
@@ -114,6 +114,6 @@ pub(crate) fn config(text: &str) -> Config {
     Config::parse(text, "test.yaml", &environment).unwrap().0
 }
 
-pub(crate) fn nothing_spent() -> Ledger {
-    Ledger::new(now())
+pub(crate) fn nothing_spent() -> Purse {
+    Purse::new(now())
 }

@@ -13,6 +13,7 @@ mod lease;
 mod link;
 mod record;
 mod result;
+mod spending;
 mod status;
 mod window;
 
@@ -26,5 +27,6 @@ pub use link::{Store, StoreOptions};
 pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
-pub use status::{AnalyzerStatus, Backfill, CollectorStatus, StatusVerdict};
+pub use spending::{DaySpending, Spending};
+pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
 pub use window::WindowContent;
