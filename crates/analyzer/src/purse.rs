@@ -83,7 +83,9 @@ impl Purse {
             path: Some(log_file.with_file_name(name)),
             ..Self::new(now)
         };
-        purse.read_again();
+        if let Err(error) = purse.read_again() {
+            purse.note(Some(&error));
+        }
         purse
     }
 
@@ -168,24 +170,26 @@ impl Purse {
 
     /// Counts `new` in place of `old`, on top of what the file says by now: `--once` may run beside a daemon.
     fn change(&mut self, old: Spending, new: Spending) {
-        self.read_again();
+        let read = self.read_again();
         self.today.spending = self.today.spending.minus(old).plus(new);
         self.call = self.call.minus(old).plus(new);
         if let Some(path) = &self.path {
             let written = write(path, &self.today);
+            if let (Err(error), Ok(())) = (&read, &written) {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "it is replaced by a new one");
+            }
             self.note(written.as_ref().err());
         }
     }
 
     /// Takes the file's record of the day if it is greater.
-    fn read_again(&mut self) {
-        match self.path.as_deref().map(read) {
-            Some(Ok(Some(other))) if other.day == self.today.day => {
-                self.today.spending = self.today.spending.greater(other.spending);
-            }
-            Some(Err(error)) => self.note(Some(&error)),
-            _ => {}
+    fn read_again(&mut self) -> Result<(), PurseError> {
+        let record = self.path.as_deref().map(read).transpose()?.flatten();
+        if let Some(other) = record.filter(|other| other.day == self.today.day) {
+            self.today.spending = self.today.spending.greater(other.spending);
         }
+        Ok(())
     }
 
     fn note(&mut self, error: Option<&PurseError>) {

@@ -137,6 +137,25 @@ fn broken_incomplete_and_absurd_answers_are_refused() {
             },
         ),
         (
+            good()
+                .to_string()
+                .replace("\"action\"", "\"action\":\"SELL\",\"action\""),
+            ReplyError::Twice("action".to_owned()),
+        ),
+        (
+            format!("{} {}", good(), with("action", json!("SELL"))),
+            ReplyError::Ambiguous,
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(judge(&text, &given()), Err(expected), "{text}");
+    }
+}
+
+#[test]
+fn ranges_where_no_order_of_the_action_belongs_are_refused() {
+    let cases = [
+        (
             with("price_range", json!([110_160, 110_205])),
             ReplyError::CrossesMarket {
                 action: Action::Buy,
@@ -165,16 +184,6 @@ fn broken_incomplete_and_absurd_answers_are_refused() {
                 low: dec!(110145),
                 high: dec!(110205),
             },
-        ),
-        (
-            good()
-                .to_string()
-                .replace("\"action\"", "\"action\":\"SELL\",\"action\""),
-            ReplyError::Twice("action".to_owned()),
-        ),
-        (
-            format!("{} {}", good(), with("action", json!("SELL"))),
-            ReplyError::Ambiguous,
         ),
     ];
     for (text, expected) in cases {
