@@ -260,9 +260,14 @@ impl Cycle {
         let reason = AbstainReason::IncompleteData;
         let detail = error_chain(cause);
         let words = format!("{} ({detail})", abstention_words(self.language, reason));
-        let line = Recommendation::abstention(self.clock.now(), self.symbol.clone(), reason, words);
-        let detail = Some(detail);
-        self.record(Recommendation { detail, ..line }).await
+        let now = self.clock.now();
+        let line = Recommendation::abstention(now, self.symbol.clone(), reason, words);
+        self.record(Recommendation {
+            detail: Some(detail),
+            model_today: self.adviser.is_live().then(|| self.adviser.today(now)),
+            ..line
+        })
+        .await
     }
 
     /// Writes the line to the log, then to Redis.

@@ -16,8 +16,8 @@ use strategy_core::num::BucketWidth;
 use strategy_core::store::Store;
 use strategy_core::time::Minute;
 
-use crate::market::{self, KEY};
-use crate::world::{PATIENCE, Running, World, lines, once, once_with};
+use crate::market;
+use crate::world::{PATIENCE, Running, World, lines, once};
 
 #[tokio::test]
 async fn one_cycle_leaves_the_same_in_the_log_and_in_redis() {
@@ -363,62 +363,6 @@ async fn a_log_that_cannot_be_written_is_caught_up_with() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(stored, world.lines());
-}
-
-#[tokio::test]
-async fn what_was_spent_today_is_known_after_a_restart() {
-    let world = World::new().await;
-    let config = world.config(
-        "timeout: 20, max_cost_per_day_usd: 0.0001, prices: {input_usd: 100}",
-        60,
-    );
-    assert!(once(&config).await);
-    assert!(once(&config).await);
-    let lines = world.lines();
-    assert_eq!(lines[0]["source"], "deepseek");
-    assert_eq!(
-        (&lines[1]["source"], &lines[1]["fallback_reason"]),
-        (&"rules".into(), &"budget".into())
-    );
-}
-
-#[tokio::test]
-async fn a_recorded_day_is_replayed_at_no_cost() {
-    let world = World::new().await;
-    let config = world.config("timeout: 20", 60);
-    assert!(once(&config).await);
-    let asked = world.model.requests().len();
-    let archive = std::fs::read_dir(world.directory.path().join("logs/model")).unwrap();
-    let archive = archive.last().unwrap().unwrap().path();
-    let text = std::fs::read_to_string(&archive).unwrap();
-    let record: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(record["outcome"], "accepted");
-    assert_eq!(record["messages"][0]["role"], "system");
-    assert_eq!(record["turns"].as_array().unwrap().len(), 2);
-    assert!(!text.contains(KEY));
-
-    assert!(once_with(&config, Some(&archive)).await);
-    let lines = world.lines();
-    for field in [
-        "action",
-        "price_range",
-        "confidence",
-        "reasoning",
-        "source",
-        "status",
-        "model",
-    ] {
-        assert_eq!(lines[0][field], lines[1][field], "{field}");
-    }
-    assert_eq!(lines[1]["replayed"], true);
-    assert!(lines[0].get("replayed").is_none());
-    for field in ["model_usage", "model_today"] {
-        assert!(
-            lines[0][field].is_object() && lines[1].get(field).is_none(),
-            "{field}"
-        );
-    }
-    assert_eq!(world.model.requests().len(), asked);
 }
 
 #[tokio::test]

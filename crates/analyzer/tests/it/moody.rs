@@ -183,6 +183,24 @@ async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
         by_model += usize::from(said(line).1 == "ok" && line["source"] == "deepseek");
     }
     assert!(by_model > CYCLES / 4, "{by_model}");
+    for reason in [
+        "timeout",
+        "overloaded",
+        "no_balance",
+        "unauthorized",
+        "rate_limited",
+        "unreadable",
+        "unreachable",
+        "request_rejected",
+        "invalid_answer",
+        "model_refused",
+    ] {
+        let asked = lines.iter().filter(|line| count(line, "requests") > 0);
+        assert!(
+            asked.map(said).any(|said| said.2 == reason),
+            "{reason} did not happen"
+        );
+    }
 
     let stats = model.stats();
     let unstated = stats.model_calls() - stats.model_answers() - stats.model_refusals();
