@@ -175,13 +175,13 @@ async fn every_failure_has_its_price() {
     ] {
         let world = World::new().await;
         world.model.script().push(phase, reply, u32::MAX);
-        // So short that nothing is asked again after a wait.
-        assert!(once(&world.config("timeout: 1, prices: {peak_factor: 1}", 60)).await);
+        assert!(once(&world.config("timeout: 3, prices: {peak_factor: 1}", 60)).await);
         let line = last(&world);
         let spending: Spending = read(&line["model_usage"]);
         let counted = (spending.requests, spending.estimated_requests);
-        // A wait of half a second may still have left time for another try.
-        let retried = ["cut", "503", "502", "markup"].contains(&name) && counted == (2, 2);
+        // What may pass is tried again while there is time, and each try counts.
+        let tries = ["cut", "503", "502", "markup"].contains(&name) && counted.0 <= 3;
+        let retried = tries && counted.0 == counted.1;
         assert!(counted == (requests, estimated) || retried, "{name}: {line}");
         assert_eq!(spending.requests, world.model.stats().model_calls(), "{name}");
         assert_eq!(spending.estimated_usd > Decimal::ZERO, estimated > 0, "{name}");

@@ -131,7 +131,7 @@ fn count(line: &Value, name: &str) -> u64 {
 async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
     let world = World::new().await;
     let config = world.config(
-        "timeout: 2, max_cost_per_day_usd: 100, prices: {peak_factor: 1}",
+        "timeout: 3, max_cost_per_day_usd: 100, prices: {peak_factor: 1}",
         60,
     );
     let clock = Arc::new(Hands(Mutex::new("2026-11-20T00:10:00.25Z".parse().unwrap())));
@@ -202,7 +202,12 @@ async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
         );
     }
 
-    let stats = model.stats();
+    adds_up(&world, &lines).await;
+}
+
+/// Three records of the day agree with the lines and with what the model counted.
+async fn adds_up(world: &World, lines: &[Value]) {
+    let stats = world.model.stats();
     let unstated = stats.model_calls() - stats.model_answers() - stats.model_refusals();
     let text = std::fs::read_to_string(log(world.directory.path())).unwrap();
     let line = day_spending(text.lines().last().unwrap()).unwrap();
@@ -231,7 +236,13 @@ async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
     // File, Redis and log agree.
     let file = world.directory.path().join("logs/model_spending_btcfdusd.json");
     let file: DaySpending = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let stored: String = connection.get("analyzer_model_spending").await.unwrap();
+    let stored: String = world
+        .redis
+        .connection()
+        .await
+        .get("analyzer_model_spending")
+        .await
+        .unwrap();
     let stored: DaySpending = serde_json::from_str(&stored).unwrap();
     assert_eq!((file, stored), (line, line));
     let in_redis: Vec<Value> = world
