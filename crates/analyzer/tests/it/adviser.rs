@@ -114,6 +114,29 @@ async fn the_line_of_a_good_model_rests_on_the_analysis() {
     assert_eq!(requests[0].body["tools"], requests[1].body["tools"]);
 }
 
+/// While thinking the model's reasoning goes back with every turn: the endpoint refuses anything else.
+#[tokio::test]
+async fn a_model_may_think_if_the_setting_says_so() {
+    let server = model().await;
+    let line = advise(
+        &mut adviser(&server.url(), "timeout: 20, thinking: true"),
+        &report(),
+    )
+    .await;
+    assert_eq!(said(&line), Said::Model);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in &requests {
+        assert_eq!(request.body["thinking"]["type"], "enabled");
+        assert!(request.body.get("temperature").is_none());
+    }
+    let reasoning = &requests[1].body["messages"][2]["reasoning_content"];
+    assert!(
+        reasoning.as_str().is_some_and(|text| !text.is_empty()),
+        "{reasoning}"
+    );
+}
+
 #[tokio::test]
 async fn the_vendor_is_asked_whether_it_knows_the_model() {
     let server = model().await;
