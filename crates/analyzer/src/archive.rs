@@ -214,6 +214,30 @@ mod tests {
     }
 
     #[test]
+    fn switched_off_it_keeps_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = archive(directory.path(), 1000);
+        archive.config.enabled = false;
+        archive.append(&record("2026-11-20")).unwrap();
+        assert!(!directory.path().join("model").exists());
+    }
+
+    #[test]
+    fn a_line_that_a_crash_left_torn_does_not_spoil_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("model")).unwrap();
+        let path = directory.path().join("model/20261120.jsonl");
+        std::fs::write(&path, "{\"torn").unwrap();
+        archive(directory.path(), 1000)
+            .append(&record("2026-11-20"))
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, "{\"torn"));
+        assert!(serde_json::from_str::<serde_json::Value>(lines[1]).is_ok());
+    }
+
+    #[test]
     fn a_disk_that_refuses_is_an_error_and_no_more() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("model"), "").unwrap();

@@ -7,12 +7,6 @@ use strategy_core::store::Spending;
 
 use super::wire::Usage;
 
-/// Hours of the day (UTC, the end excluded) in which the vendor charges more, Monday to Friday.
-///
-/// Chinese public holidays are off-peak; counting them as peak errs on the side of a lower bill.
-/// Source: the vendor's price page, as of 2026-11-15.
-const PEAK_HOURS: [(u32, u32); 2] = [(1, 4), (6, 10)];
-
 /// Longest time after which the vendor may begin with a request it has taken.
 const LATEST_START: TimeDelta = TimeDelta::minutes(10);
 
@@ -26,7 +20,7 @@ pub fn stated(usage: Usage, prices: &ModelPrices, sent: DateTime<Utc>, answered:
         cached_tokens: usage.cached_tokens,
         input_tokens: usage.input_tokens,
         output_tokens: usage.output_tokens,
-        cost_usd: cost_usd(usage, prices, is_peak(sent) || is_peak(answered)),
+        cost_usd: cost_usd(usage, prices, is_peak(sent, prices) || is_peak(answered, prices)),
         ..Spending::default()
     }
 }
@@ -48,7 +42,11 @@ pub fn most(request_bytes: u64, max_tokens: u32, prices: &ModelPrices, sent: Dat
     } else {
         usage
     };
-    let usd = cost_usd(usage, prices, is_peak(sent) || is_peak(sent + LATEST_START));
+    let usd = cost_usd(
+        usage,
+        prices,
+        is_peak(sent, prices) || is_peak(sent + LATEST_START, prices),
+    );
     Spending {
         requests: 1,
         cost_usd: usd,
@@ -70,24 +68,27 @@ fn cost_usd(usage: Usage, prices: &ModelPrices, peak: bool) -> Decimal {
     }
 }
 
-fn is_peak(at: DateTime<Utc>) -> bool {
+/// Chinese public holidays are off-peak with the vendor; counting them as peak errs on the side of a lower
+/// bill.
+fn is_peak(at: DateTime<Utc>, prices: &ModelPrices) -> bool {
     let weekend = matches!(at.weekday(), Weekday::Sat | Weekday::Sun);
-    !weekend
-        && PEAK_HOURS
-            .iter()
-            .any(|(from, to)| (*from..*to).contains(&at.hour()))
+    !weekend && prices.peak_hours.contains(at.hour())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strategy_core::config::PeakHours;
 
-    const PRICES: ModelPrices = ModelPrices {
-        cached_input_usd: dec!(0.003),
-        input_usd: dec!(0.15),
-        output_usd: dec!(0.6),
-        peak_factor: Decimal::TWO,
-    };
+    fn prices() -> ModelPrices {
+        ModelPrices {
+            cached_input_usd: dec!(0.003),
+            input_usd: dec!(0.15),
+            output_usd: dec!(0.6),
+            peak_factor: Decimal::TWO,
+            peak_hours: PeakHours::parse("01-04, 06-10").unwrap(),
+        }
+    }
 
     const MANY: Usage = Usage {
         cached_tokens: 1_000_000,
@@ -110,7 +111,7 @@ mod tests {
             ("2026-11-20T09:59:59Z", "2026-11-20T09:59:59Z", dec!(1.506)),
             ("2026-11-21T02:00:00Z", "2026-11-21T02:00:01Z", dec!(0.753)),
         ] {
-            let spending = stated(MANY, &PRICES, at(sent), at(answered));
+            let spending = stated(MANY, &prices(), at(sent), at(answered));
             assert_eq!(spending.cost_usd, expected, "{sent}");
             assert_eq!((spending.requests, spending.estimated_usd), (1, Decimal::ZERO));
         }
@@ -124,14 +125,14 @@ mod tests {
             output_tokens: 61,
         };
         let now = at("2026-11-21T12:00:00Z");
-        assert_eq!(stated(usage, &PRICES, now, now).cost_usd, dec!(0.000058704));
+        assert_eq!(stated(usage, &prices(), now, now).cost_usd, dec!(0.000058704));
     }
 
     #[test]
     fn an_estimate_is_never_below_what_the_request_can_cost() {
         let quiet = at("2026-11-21T12:00:00Z");
         // 10,000 bytes at 0.15 and 4,000 tokens at 0.6 a million.
-        let estimate = most(10_000, 4000, &PRICES, quiet);
+        let estimate = most(10_000, 4000, &prices(), quiet);
         assert_eq!(estimate.cost_usd, dec!(0.0039));
         assert_eq!(
             (estimate.estimated_requests, estimate.estimated_usd),
@@ -139,12 +140,12 @@ mod tests {
         );
         // Sent before the peak, begun in it.
         assert_eq!(
-            most(10_000, 4000, &PRICES, at("2026-11-20T00:55:00Z")).cost_usd,
+            most(10_000, 4000, &prices(), at("2026-11-20T00:55:00Z")).cost_usd,
             dec!(0.0078)
         );
         let odd = ModelPrices {
             cached_input_usd: dec!(0.3),
-            ..PRICES
+            ..prices()
         };
         assert_eq!(most(10_000, 4000, &odd, quiet).cost_usd, dec!(0.0054));
     }

@@ -25,7 +25,7 @@ const SYSTEM_EN: &str = r#"You assist a market maker on one spot market. Once a 
 
 What the data mean:
 - best_bid, best_ask, mid, spread: the newest order book. microprice: mid weighted by the quantities at the best prices; above mid means pressure up. imbalance_*: bids against asks within that distance of mid, -1 to 1, above 0 means more bids. minute_range_percent: how far price moves within a minute, on average over the last hour.
-- support_levels and resistance_levels: walls of resting orders below and above the market; strength is 0 to 1, volume in base units. presence: share of the recent snapshots that had the wall; near 1 is good. fleeting true: the wall may be withdrawn at any moment; never lean on it. tests: how often trades came to the level and it held, broke, or is still open; all zero means untested, which is neither good nor bad.
+- support_levels and resistance_levels: walls of resting orders below and above the market; strength is 0 to 1, volume in base units. presence: share of the recent snapshots that had the wall; near 1 is good, unless snapshots_used is small. fleeting true: the wall may be withdrawn at any moment; never lean on it. tests: how often trades came to the level and it held, broke, or is still open; all zero means untested, which is neither good nor bad.
 - confirmed_levels: levels that held more tests than they broke; confirmation_strength is the estimated probability that the next test holds. broken_levels: tested levels that did not; be careful there.
 - poc_levels, value_area: where most volume was traded. resonance_zones: where evidence of different kinds meets; the best places.
 - density_zones: broad resting liquidity. vacuum_ranges: hardly any liquidity; price may run through quickly, so no order belongs inside.
@@ -51,7 +51,7 @@ const SYSTEM_ZH: &str = r#"你协助一名现货做市商。每分钟你会收�
 
 数据含义：
 - best_bid、best_ask、mid、spread：最新订单簿的最优买价、最优卖价、中间价、价差。microprice：按最优档数量加权的中间价，高于 mid 表示上行压力。imbalance_*：距中间价该范围内的买卖盘失衡，-1 到 1，大于 0 表示买盘更多。minute_range_percent：最近一小时每分钟的平均价格波幅（百分比）。
-- support_levels、resistance_levels：市价下方和上方的挂单墙（支撑、阻力），strength 为 0 到 1，volume 单位为基础货币。presence：近期快照中出现该墙的比例，接近 1 更可靠。fleeting 为 true：随时可能撤走，不可依赖。tests：成交触及该价位后守住（held）、被击穿（broken）、尚未有结果（open）的次数；全为 0 表示未经测试，不代表好坏。
+- support_levels、resistance_levels：市价下方和上方的挂单墙（支撑、阻力），strength 为 0 到 1，volume 单位为基础货币。presence：近期快照中出现该墙的比例，接近 1 更可靠，但快照数 snapshots_used 很少时意义不大。fleeting 为 true：随时可能撤走，不可依赖。tests：成交触及该价位后守住（held）、被击穿（broken）、尚未有结果（open）的次数；全为 0 表示未经测试，不代表好坏。
 - confirmed_levels：守住次数多于击穿次数的价位，confirmation_strength 为估计的下次守住的概率。broken_levels：经过测试但未达到此标准的价位，需谨慎。
 - poc_levels、value_area：成交量最集中的价位和区间。resonance_zones：不同类型证据重合之处，最值得关注。
 - density_zones：大范围的挂单密集区。vacuum_ranges：流动性真空区，价格可能快速穿过，不应在其中挂单。

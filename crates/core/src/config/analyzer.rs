@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rust_decimal::{Decimal, dec};
 
+use super::peak_hours::PeakHours;
 use super::reader::Section;
 use super::render::Rendered;
 use super::secret::Secret;
@@ -17,6 +18,9 @@ const MEGABYTE: u64 = 1024 * 1024;
 
 /// The vendor's present default model, as of 2026-11-15.
 const PRESENT_MODEL: &str = "deepseek-flash";
+
+/// Hours in which the vendor charges more, as of 2026-11-15.
+const PEAK_HOURS: &str = "01-04, 06-10";
 
 /// Settings of the analyzing program.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +82,8 @@ pub struct ModelPrices {
     pub output_usd: Decimal,
     /// Times the price in peak hours, 1 or more.
     pub peak_factor: Decimal,
+    /// When that is, Monday to Friday.
+    pub peak_hours: PeakHours,
 }
 
 /// What the analysis looks at.
@@ -139,7 +145,8 @@ impl AnalyzerConfig {
             .decimal("cached_input_usd", model.prices.cached_input_usd)
             .decimal("input_usd", model.prices.input_usd)
             .decimal("output_usd", model.prices.output_usd)
-            .decimal("peak_factor", model.prices.peak_factor);
+            .decimal("peak_factor", model.prices.peak_factor)
+            .set("peak_hours_utc", model.prices.peak_hours.to_string());
         let deepseek = deepseek
             .decimal("max_cost_per_day_usd", model.max_cost_per_day_usd)
             .section("prices", prices)
@@ -203,12 +210,18 @@ impl DeepseekConfig {
 impl ModelPrices {
     /// Defaults are those of `deepseek-flash` as of 2026-11-15.
     fn read(mut section: Section<'_>) -> Self {
+        let hours = section.text("peak_hours_utc", PEAK_HOURS);
+        let peak_hours = PeakHours::parse(&hours).unwrap_or_else(|| {
+            section.problem("peak_hours_utc", "must be like 01-04, 06-10, or empty");
+            PeakHours::default()
+        });
         let usd = || Decimal::ZERO..=dec!(1000);
         let prices = Self {
             cached_input_usd: section.decimal("cached_input_usd", dec!(0.003), usd()),
             input_usd: section.decimal("input_usd", dec!(0.15), usd()),
             output_usd: section.decimal("output_usd", dec!(0.60), usd()),
             peak_factor: section.decimal("peak_factor", Decimal::TWO, Decimal::ONE..=dec!(100)),
+            peak_hours,
         };
         section.finish();
         prices
