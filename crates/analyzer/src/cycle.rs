@@ -277,7 +277,11 @@ impl Cycle {
         self.note_journal(written.as_ref().err());
         self.queue(line);
         // Late: what is left is sent in a later cycle.
-        let _in_time = tokio::time::timeout(RECORD_LIMIT, self.send()).await;
+        let sending = async {
+            self.send().await;
+            self.keep_spending().await;
+        };
+        let _in_time = tokio::time::timeout(RECORD_LIMIT, sending).await;
         self.board.model(self.adviser.status(self.clock.now()));
         written.map_err(CycleError::Journal)?;
         self.board.recommended(recommendation.timestamp);
@@ -303,9 +307,8 @@ impl Cycle {
         self.unsent.push_back(line);
     }
 
-    /// Sends the cost and the lines Redis does not have yet, oldest first.
+    /// Sends the lines Redis does not have yet, oldest first.
     async fn send(&mut self) {
-        self.keep_spending().await;
         if self.log_before.is_some() {
             self.compare().await;
         }
