@@ -37,6 +37,9 @@ const REDIS_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::
 /// Longest time for what is written to Redis in one cycle: a request to stop must not wait for more.
 const RECORD_LIMIT: Duration = Duration::from_secs(2);
 
+/// Longest time for telling Redis what the day cost.
+const COST_LIMIT: Duration = Duration::from_millis(500);
+
 /// Longest time for what is written to Redis when the program stops, on top of the last cycle's.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -270,18 +273,18 @@ impl Cycle {
         .await
     }
 
-    /// Writes the line to the log, then to Redis.
+    /// Sends the line to Redis, for a limited time, and writes it to the log.
+    ///
+    /// In this order, so that who reads a line in the log finds it in Redis.
     async fn record(&mut self, recommendation: Recommendation) -> Result<Recommendation, CycleError> {
         let line = recommendation.to_line().map_err(CycleError::Encode)?;
-        let written = self.journal.append(line.clone());
-        self.note_journal(written.as_ref().err());
-        self.queue(line);
+        self.queue(line.clone());
         // Late: what is left is sent in a later cycle.
-        let sending = async {
-            self.send().await;
-            self.keep_spending().await;
-        };
-        let _in_time = tokio::time::timeout(RECORD_LIMIT, sending).await;
+        let _in_time = tokio::time::timeout(RECORD_LIMIT, self.send()).await;
+        let written = self.journal.append(line);
+        let durable = self.journal.sync();
+        self.note_journal(written.as_ref().err().or(durable.as_ref().err()));
+        let _in_time = tokio::time::timeout(COST_LIMIT, self.keep_spending()).await;
         self.board.model(self.adviser.status(self.clock.now()));
         written.map_err(CycleError::Journal)?;
         self.board.recommended(recommendation.timestamp);
@@ -370,10 +373,8 @@ impl Cycle {
 
     /// Tries again to write lines the log refused; called between cycles.
     pub fn retry_journal(&mut self) {
-        if self.journal.pending() > 0 {
-            let outcome = self.journal.flush();
-            self.note_journal(outcome.as_ref().err());
-        }
+        let outcome = self.journal.flush().and_then(|()| self.journal.sync());
+        self.note_journal(outcome.as_ref().err());
     }
 
     /// The last try for what is not written yet, and a word about what stays unwritten.
