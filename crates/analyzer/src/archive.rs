@@ -13,6 +13,7 @@ use strategy_core::config::ArchiveConfig;
 use strategy_core::json;
 use strategy_core::rotating_file::create_parent;
 
+use crate::journal::end_line;
 use crate::llm::record::Record;
 
 /// Permissions of the files.
@@ -89,8 +90,9 @@ impl Archive {
 
     /// Removes files of days before the retention. One that cannot be removed is tried again tomorrow.
     fn prune(&self, now: DateTime<Utc>) {
-        let keep = TimeDelta::days(i64::from(self.config.retention_days));
-        let oldest = now.date_naive() - keep;
+        // Today is one of the days that are kept.
+        let earlier = TimeDelta::days(i64::from(self.config.retention_days) - 1);
+        let oldest = now.date_naive() - earlier;
         let Ok(entries) = std::fs::read_dir(&self.directory) else {
             return;
         };
@@ -118,14 +120,16 @@ fn day_of(name: &str) -> Option<NaiveDate> {
 fn append(path: &Path, line: &[u8], limit: u64) -> io::Result<bool> {
     create_parent(path)?;
     let mut file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
         .mode(FILE_MODE)
         .open(path)?;
-    let before = file.metadata()?.len();
-    if before + line.len() as u64 > limit {
+    if file.metadata()?.len() + line.len() as u64 > limit {
         return Ok(false);
     }
+    end_line(&mut file)?;
+    let before = file.metadata()?.len();
     if let Err(error) = file.write_all(line) {
         file.set_len(before)?;
         return Err(error);
@@ -136,16 +140,16 @@ fn append(path: &Path, line: &[u8], limit: u64) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::wire::Usage;
+    use strategy_core::store::Spending;
     use strategy_core::symbol::Symbol;
 
     fn record(day: &str) -> Record {
         Record {
             timestamp: format!("{day}T12:00:00Z").parse().unwrap(),
             symbol: Symbol::new("BTCFDUSD").unwrap(),
+            book: None,
             outcome: "accepted".to_owned(),
-            requests: 2,
-            usage: Usage::default(),
+            spending: Spending::default(),
             messages: Vec::new(),
             turns: vec![serde_json::json!({"a": "\u{1b}\n"})],
         }
@@ -163,12 +167,12 @@ mod tests {
     #[test]
     fn a_record_is_a_line_in_its_days_file_up_to_the_limit() {
         let directory = tempfile::tempdir().unwrap();
-        let mut archive = archive(directory.path(), 400);
+        let mut archive = archive(directory.path(), 700);
         archive.append(&record("2026-11-20")).unwrap();
         archive.append(&record("2026-11-20")).unwrap();
         let full = archive.append(&record("2026-11-20"));
         assert!(
-            matches!(full, Err(ArchiveError::Full { limit: 400, .. })),
+            matches!(full, Err(ArchiveError::Full { limit: 700, .. })),
             "{full:?}"
         );
         let text = std::fs::read_to_string(directory.path().join("model/20261120.jsonl")).unwrap();
@@ -184,6 +188,7 @@ mod tests {
         for name in [
             "20261117.jsonl",
             "20261118.jsonl",
+            "20261119.jsonl",
             "20250101.txt",
             "notes.jsonl",
             "2025011.jsonl",
@@ -201,11 +206,35 @@ mod tests {
         let expected = [
             "20250101.txt",
             "2025011.jsonl",
-            "20261118.jsonl",
+            "20261119.jsonl",
             "20261120.jsonl",
             "notes.jsonl",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn switched_off_it_keeps_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = archive(directory.path(), 1000);
+        archive.config.enabled = false;
+        archive.append(&record("2026-11-20")).unwrap();
+        assert!(!directory.path().join("model").exists());
+    }
+
+    #[test]
+    fn a_line_that_a_crash_left_torn_does_not_spoil_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("model")).unwrap();
+        let path = directory.path().join("model/20261120.jsonl");
+        std::fs::write(&path, "{\"torn").unwrap();
+        archive(directory.path(), 1000)
+            .append(&record("2026-11-20"))
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, "{\"torn"));
+        assert!(serde_json::from_str::<serde_json::Value>(lines[1]).is_ok());
     }
 
     #[test]

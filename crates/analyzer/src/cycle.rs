@@ -1,8 +1,8 @@
 //! One cycle: load, analyse, keep, advise, record.
 //!
 //! `lib` runs it when it is due. What must stay true: one line per cycle, always, also when Redis is away;
-//! no model call on data that do not allow advice; line, list in Redis and analysis agree; recording is
-//! not cut off by a request to stop, everything before it is.
+//! no model call on data that do not allow advice; line, list in Redis and analysis agree; a request to stop
+//! cuts everything off but the recording of a line that says so.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -23,7 +23,8 @@ use strategy_core::time::Clock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::adviser::{Adviser, abstention_words};
+use crate::adviser::{Adviser, Situation, abstention_words};
+use crate::agree::{Missing, missing};
 use crate::archive::Archive;
 use crate::feed::Feed;
 use crate::journal::{Journal, JournalError};
@@ -36,10 +37,16 @@ const REDIS_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::
 /// Longest time for what is written to Redis in one cycle: a request to stop must not wait for more.
 const RECORD_LIMIT: Duration = Duration::from_secs(2);
 
+/// Longest time for telling Redis what the day cost.
+const COST_LIMIT: Duration = Duration::from_millis(500);
+
+/// Longest time for what is written to Redis when the program stops, on top of the last cycle's.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
 /// Most lines kept for Redis while it is away: as many as its list holds.
 const MAX_UNSENT: usize = 1440;
 
-/// Why a cycle ended without a line.
+/// Why a cycle has no advice, or no line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CycleError {
@@ -63,11 +70,10 @@ pub enum CycleError {
     Journal(#[source] JournalError),
 }
 
-impl CycleError {
-    /// True when the failure is about what is in Redis, and not about reaching it: the line says so.
-    fn is_of_the_data(&self) -> bool {
-        matches!(self, Self::Load(StoreError::WrongType { .. }) | Self::Keep(_))
-    }
+/// An analysis that is stored, so that advice may rest on it.
+struct Prepared {
+    report: MarketReport,
+    now: DateTime<Utc>,
 }
 
 /// Everything a cycle works with.
@@ -93,38 +99,43 @@ pub struct Cycle {
     pub board: Board,
     /// Longest time to wait for Redis before the cycle goes on without data.
     pub load_limit: Duration,
-    /// Lines that are in the log and not in Redis yet.
+    /// Lines that are not in Redis yet.
     pub unsent: VecDeque<String>,
+    /// The end of the log as it was before the start, until Redis has been compared with it.
+    pub log_before: Option<Vec<String>>,
 }
 
 impl Cycle {
-    /// Runs one cycle and writes its line.
+    /// Runs one cycle and writes its line: advice, or an abstention that says what was missing.
+    ///
+    /// A request to stop cuts off whatever is under way; the line is written all the same.
     ///
     /// # Errors
     /// [`CycleError`] when there is no line in the log.
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<Recommendation, CycleError> {
-        let outcome = self.run_to_advice(stop).await;
-        let outcome = match outcome {
-            Ok(recommendation) => self.record(recommendation).await,
-            Err(error) if error.is_of_the_data() => self.record_abstention(&error).await,
-            Err(error) => Err(error),
+        let prepared = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(CycleError::Stopped),
+            prepared = self.prepare() => prepared,
+        };
+        let outcome = match prepared {
+            Ok(prepared) => {
+                let recommendation = self.advise(&prepared, stop).await;
+                self.record(recommendation).await
+            }
+            Err(error) => self.record_abstention(&error).await,
         };
         self.board.count("cycles", 1);
         notify_progress();
         outcome
     }
 
-    async fn run_to_advice(&mut self, stop: &CancellationToken) -> Result<Recommendation, CycleError> {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(CycleError::Stopped),
-            outcome = self.advise() => outcome,
-        }
-    }
-
-    /// Load, analyse, keep, advise.
-    async fn advise(&mut self) -> Result<Recommendation, CycleError> {
+    /// Load, analyse, keep.
+    async fn prepare(&mut self) -> Result<Prepared, CycleError> {
         let now = self.load().await?;
+        if self.log_before.is_some() {
+            self.compare().await;
+        }
         let started = Instant::now();
         let report = self.feed.report(now).await.map_err(CycleError::Analysis)?;
         tracing::debug!(
@@ -134,15 +145,48 @@ impl Cycle {
             "analysed"
         );
         self.keep(&report).await?;
-        let tick = self.feed.tick();
+        self.recall_spending(now).await;
+        Ok(Prepared { report, now })
+    }
+
+    async fn advise(&mut self, prepared: &Prepared, stop: &CancellationToken) -> Recommendation {
+        let situation = Situation {
+            report: &prepared.report,
+            tick: self.feed.tick(),
+            book: self.feed.newest_book(),
+            now: prepared.now,
+        };
         let adviser = &mut self.adviser;
-        let recommendation = adviser.advise(&report, tick, now, rand::random::<f64>).await;
+        let recommendation = adviser.advise(&situation, stop, rand::random::<f64>).await;
         self.board.trouble("model", self.adviser.trouble());
+        self.board.trouble("cost", self.adviser.purse_trouble());
         self.keep_conversation();
         let stale = recommendation.abstain_reason == Some(AbstainReason::StaleData);
         let stale = stale.then(|| "the newest market data are too old".to_owned());
         self.board.trouble("data", stale);
-        Ok(recommendation)
+        recommendation
+    }
+
+    /// What Redis knows of today's cost. Where it cannot be had, the file and the log are what is known.
+    async fn recall_spending(&mut self, now: DateTime<Utc>) {
+        if !self.adviser.is_live() {
+            return;
+        }
+        let read = self.store.model_spending().await;
+        self.board.redis(RedisUse::Spending, read.as_ref().err());
+        if let Ok(Some(other)) = read {
+            self.adviser.absorb(other, now);
+        }
+    }
+
+    /// Tells Redis what today cost.
+    async fn keep_spending(&mut self) {
+        if !self.adviser.is_live() {
+            return;
+        }
+        let today = self.adviser.today(self.clock.now());
+        let stored = self.store.put_model_spending(&today).await;
+        self.board.redis(RedisUse::Spending, stored.as_ref().err());
     }
 
     /// Reads what is new, waiting for Redis as long as the limit allows. Answers the time of the data.
@@ -215,28 +259,36 @@ impl Cycle {
     }
 
     /// A line for a cycle without data: Redis was away or had something else, or the analysis failed.
-    pub async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
+    async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
         let reason = AbstainReason::IncompleteData;
         let detail = error_chain(cause);
         let words = format!("{} ({detail})", abstention_words(self.language, reason));
-        let line = Recommendation::abstention(self.clock.now(), self.symbol.clone(), reason, words);
-        let detail = Some(detail);
-        self.record(Recommendation { detail, ..line }).await
+        let now = self.clock.now();
+        let line = Recommendation::abstention(now, self.symbol.clone(), reason, words);
+        self.record(Recommendation {
+            detail: Some(detail),
+            model_today: self.adviser.is_live().then(|| self.adviser.today(now)),
+            ..line
+        })
+        .await
     }
 
-    /// Writes the line to the log, then to Redis.
+    /// Sends the line to Redis, for a limited time, and writes it to the log.
+    ///
+    /// In this order, so that who reads a line in the log finds it in Redis.
     async fn record(&mut self, recommendation: Recommendation) -> Result<Recommendation, CycleError> {
         let line = recommendation.to_line().map_err(CycleError::Encode)?;
-        let written = self.journal.append(line.clone());
-        self.note_journal(written.as_ref().err());
-        if self.unsent.len() == MAX_UNSENT {
-            self.unsent.pop_front();
-        }
-        self.unsent.push_back(line);
-        // Late: the lines are sent in a later cycle.
+        self.queue(line.clone());
+        // Late: what is left is sent in a later cycle.
         let _in_time = tokio::time::timeout(RECORD_LIMIT, self.send()).await;
+        let written = self.journal.append(line);
+        let durable = self.journal.sync();
+        self.note_journal(written.as_ref().err().or(durable.as_ref().err()));
+        let _in_time = tokio::time::timeout(COST_LIMIT, self.keep_spending()).await;
+        self.board.model(self.adviser.status(self.clock.now()));
         written.map_err(CycleError::Journal)?;
         self.board.recommended(recommendation.timestamp);
+        let cost = recommendation.model_usage.map(|usage| usage.cost_usd.normalize());
         tracing::info!(
             action = ?recommendation.action,
             status = ?recommendation.status,
@@ -244,13 +296,25 @@ impl Cycle {
             confidence = recommendation.confidence,
             fallback = recommendation.fallback_reason.as_deref(),
             abstain = recommendation.abstain_reason.map(AbstainReason::as_str),
+            cost_usd = cost.map(|usd| usd.to_string()),
             "recommendation written"
         );
         Ok(recommendation)
     }
 
+    /// Keeps a line for Redis; beyond the limit the oldest goes, which the list there would drop as well.
+    fn queue(&mut self, line: String) {
+        if self.unsent.len() == MAX_UNSENT {
+            self.unsent.pop_front();
+        }
+        self.unsent.push_back(line);
+    }
+
     /// Sends the lines Redis does not have yet, oldest first.
     async fn send(&mut self) {
+        if self.log_before.is_some() {
+            self.compare().await;
+        }
         while let Some(line) = self.unsent.front() {
             let sent = self.store.push_recommendation(line).await;
             self.board.redis(RedisUse::Recommendation, sent.as_ref().err());
@@ -258,6 +322,34 @@ impl Cycle {
                 return;
             }
             self.unsent.pop_front();
+        }
+    }
+
+    /// Once after a start: what a run before left in only one of log and Redis goes to the other.
+    async fn compare(&mut self) {
+        let stored = self.store.recommendations().await;
+        self.board.redis(RedisUse::Recommendation, stored.as_ref().err());
+        let Ok(mut stored) = stored else {
+            return;
+        };
+        stored.reverse();
+        let log = self.log_before.take().unwrap_or_default();
+        let missing = missing(&log, &stored, &self.symbol);
+        if missing != Missing::default() {
+            tracing::info!(
+                in_log = missing.in_log.len(),
+                in_redis = missing.in_redis.len(),
+                "recommendations of an earlier run were in one place only and are added"
+            );
+        }
+        for line in missing.in_redis.into_iter().rev() {
+            if self.unsent.len() < MAX_UNSENT {
+                self.unsent.push_front(line);
+            }
+        }
+        for line in missing.in_log {
+            let written = self.journal.append(line);
+            self.note_journal(written.as_ref().err());
         }
     }
 
@@ -270,13 +362,41 @@ impl Cycle {
                 tracing::info!("the recommendation log is written again");
             }
         }
+        let lost = self.journal.given_up();
+        let words = (lost > 0).then(|| format!("{lost} lines never reached the recommendation log"));
+        if self.board.trouble("journal_lost", words) {
+            tracing::error!(
+                "more lines wait for the recommendation log than are kept; the oldest are given up"
+            );
+        }
     }
 
     /// Tries again to write lines the log refused; called between cycles.
     pub fn retry_journal(&mut self) {
-        if self.journal.pending() > 0 {
-            let outcome = self.journal.flush();
-            self.note_journal(outcome.as_ref().err());
+        let outcome = self.journal.flush().and_then(|()| self.journal.sync());
+        self.note_journal(outcome.as_ref().err());
+    }
+
+    /// The last try for what is not written yet, and a word about what stays unwritten.
+    pub async fn close(&mut self) {
+        self.retry_journal();
+        if !self.unsent.is_empty() {
+            let _in_time = tokio::time::timeout(CLOSE_LIMIT, self.send()).await;
+        }
+        let (lines, unsent) = (self.journal.pending(), self.unsent.len());
+        if lines > 0 || self.journal.given_up() > 0 {
+            tracing::error!(
+                lines,
+                given_up = self.journal.given_up(),
+                path = %self.journal.path().display(),
+                "lines are not in the recommendation log; those that reached redis are added at the next start"
+            );
+        }
+        if unsent > 0 {
+            tracing::warn!(
+                lines = unsent,
+                "recommendations are not in redis; those in the log are added at the next start"
+            );
         }
     }
 }

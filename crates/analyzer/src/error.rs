@@ -1,12 +1,10 @@
 //! Why the analyzer could not be put together.
 
-use std::io;
-use std::path::PathBuf;
-
 use strategy_core::num::NumError;
 use strategy_core::store::StoreError;
 
 use crate::llm::deepseek::SetupError;
+use crate::llm::recording::RecordingError;
 
 /// Why the analyzer could not be put together, or a run of one cycle failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,15 +16,9 @@ pub enum AnalyzerError {
     /// The model's client cannot be made.
     #[error("the model cannot be set up")]
     Model(#[source] SetupError),
-    /// The file of `--replay-model` cannot be read.
-    #[error("the recording {path} cannot be read")]
-    Replay {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    /// The file of `--replay-model` has nothing for this market.
+    #[error("nothing can be replayed")]
+    Replay(#[source] RecordingError),
     /// A setting has more digits than amounts keep.
     #[error("analyzer.analysis.min_order_volume_threshold cannot be used")]
     Threshold(#[source] NumError),

@@ -106,6 +106,11 @@ impl Feed {
         self.tick.map_or_else(|| tick_of(None), |(_, _, tick)| tick)
     }
 
+    /// Arrival of the newest snapshot of this market.
+    pub fn newest_book(&self) -> Option<DateTime<Utc>> {
+        self.tick.map(|(at, _, _)| at)
+    }
+
     /// Analyses what was fed, on a thread for work that takes long.
     ///
     /// # Errors

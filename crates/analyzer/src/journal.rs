@@ -29,6 +29,8 @@ pub struct Journal {
     file: Option<File>,
     pending: VecDeque<String>,
     given_up: u64,
+    /// Lines were written since the last sync.
+    unsynced: bool,
 }
 
 /// Why the file could not be written.
@@ -53,6 +55,7 @@ impl Journal {
             file: None,
             pending: VecDeque::new(),
             given_up: 0,
+            unsynced: false,
         }
     }
 
@@ -71,7 +74,8 @@ impl Journal {
         self.given_up
     }
 
-    /// Takes a line (one JSON object without a line feed) and tries to write all that wait.
+    /// Takes a line (one JSON object without a line feed) and tries to write all that wait, which
+    /// [`Journal::sync`] makes durable.
     ///
     /// # Errors
     /// [`JournalError`]; the lines are kept then.
@@ -103,6 +107,23 @@ impl Journal {
         Ok(())
     }
 
+    /// Makes durable what was written. A line that cannot be made durable is still in the file.
+    ///
+    /// # Errors
+    /// [`JournalError`]; the next call tries again.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        let Some(file) = self.file.as_ref().filter(|_| self.unsynced) else {
+            return Ok(());
+        };
+        file.sync_data().map_err(|source| JournalError {
+            path: self.path.clone(),
+            pending: self.pending.len(),
+            source,
+        })?;
+        self.unsynced = false;
+        Ok(())
+    }
+
     fn write(&mut self, line: &str) -> io::Result<()> {
         let file = self.open()?;
         let before = file.metadata()?.len();
@@ -116,7 +137,8 @@ impl Journal {
                 "only a part could be written",
             ));
         }
-        file.sync_data()
+        self.unsynced = true;
+        Ok(())
     }
 
     /// The open file, if it still is what the path names, or a new one.
@@ -160,7 +182,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// Ends a last line that a crash left without its line feed.
-fn end_line(file: &mut File) -> io::Result<()> {
+pub(crate) fn end_line(file: &mut File) -> io::Result<()> {
     if file.metadata()?.len() == 0 {
         return Ok(());
     }

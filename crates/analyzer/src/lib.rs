@@ -11,6 +11,7 @@
 //! conversation. [`run`] and [`run_once`] wire and spawn, nothing else does.
 
 pub mod adviser;
+pub mod agree;
 pub mod archive;
 pub mod cycle;
 mod error;
@@ -18,6 +19,8 @@ pub mod explain;
 pub mod feed;
 pub mod journal;
 pub mod llm;
+pub mod purse;
+pub mod quotes;
 pub mod recommendation;
 #[cfg(test)]
 mod sample;
@@ -28,7 +31,6 @@ pub mod tick;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,16 +45,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::error::AnalyzerError;
 
-use crate::adviser::Adviser;
+use crate::adviser::{Absent, Adviser};
 use crate::archive::Archive;
 use crate::cycle::{Cycle, CycleError};
 use crate::feed::Feed;
 use crate::journal::Journal;
 use crate::llm::conversation::Settings;
-use crate::llm::cost::Ledger;
 use crate::llm::models::ModelList;
-use crate::llm::record::Recording;
-use crate::recommendation::SpentLine;
+use crate::llm::recording::Recording;
+use crate::purse::Purse;
+use crate::recommendation::day_spending;
 use crate::schedule::Schedule;
 use crate::status::Board;
 
@@ -64,18 +66,17 @@ const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
 /// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
 ///
-/// `replay` names a file of the archive whose recorded model answers instead of the real one.
+/// `replay` is a file of the archive whose recorded model answers instead of the real one.
 ///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let list = model_list(config, replay.as_ref())?;
     let cycle = build(config, replay, Arc::clone(&clock))?;
     let store = Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?;
     let stop = lifecycle.stop();
-    let model = &config.analyzer.deepseek;
-    if let (true, Some(key), None) = (model.enabled, model.api_key.get(), replay) {
-        let list = ModelList::new(model, key.clone()).map_err(AnalyzerError::Model)?;
+    if let Some(list) = list {
         lifecycle.spawn_critical("model list", list.run(stop.clone()));
     }
     lifecycle.spawn_critical(
@@ -91,11 +92,24 @@ pub fn run(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -> Res
 ///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run_once(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+pub fn run_once(
+    config: &Config,
+    replay: Option<Recording>,
+    lifecycle: &Lifecycle,
+) -> Result<(), AnalyzerError> {
+    let list = model_list(config, replay.as_ref())?;
     let mut cycle = build(config, replay, Arc::new(SystemClock))?;
     let control = lifecycle.clone();
     lifecycle.spawn_critical("cycle", async move {
-        let outcome = cycle.run(control.stop()).await.map_err(AnalyzerError::Once);
+        let stop = control.stop();
+        let checked = async {
+            if let Some(list) = list {
+                list.check(stop).await;
+            }
+        };
+        let (outcome, ()) = tokio::join!(cycle.run(stop), checked);
+        cycle.close().await;
+        let outcome = outcome.map_err(AnalyzerError::Once);
         if outcome.is_ok() {
             control.request_stop();
         }
@@ -104,30 +118,63 @@ pub fn run_once(config: &Config, replay: Option<&Path>, lifecycle: &Lifecycle) -
     Ok(())
 }
 
-fn build(config: &Config, replay: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Cycle, AnalyzerError> {
+/// The question whether the vendor knows the model; none where no model is asked.
+fn model_list(config: &Config, replay: Option<&Recording>) -> Result<Option<ModelList>, AnalyzerError> {
+    let model = &config.analyzer.deepseek;
+    match (model.enabled, model.api_key.get(), replay) {
+        (true, Some(key), None) => {
+            let list = ModelList::new(model, key.clone()).map_err(AnalyzerError::Model)?;
+            Ok(Some(list))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Puts the parts of a cycle together; nothing is connected to.
+///
+/// # Errors
+/// [`AnalyzerError`] when a part cannot be built at all.
+pub fn build(
+    config: &Config,
+    replay: Option<Recording>,
+    clock: Arc<dyn Clock>,
+) -> Result<Cycle, AnalyzerError> {
     let (model, symbol) = (&config.analyzer.deepseek, &config.binance.symbol);
     let interval = config.analyzer.analysis.interval;
     let journal = Journal::beside(&config.logging.file_path, symbol);
-    let ledger = spent_before(&journal, clock.as_ref());
-    let mut adviser = Adviser::new(model, ledger).map_err(AnalyzerError::Model)?;
-    if let Some(path) = replay {
-        let recording = Recording::load(path, Settings::from(model));
-        adviser.replay(recording.map_err(|source| AnalyzerError::Replay {
-            path: path.to_owned(),
-            source,
-        })?);
+    let log_before = journal.tail();
+    let now = clock.now();
+    let mut purse = Purse::beside(&config.logging.file_path, symbol, now);
+    for today in log_before.iter().filter_map(|line| day_spending(line)) {
+        purse.absorb(today, now);
+    }
+    let mut adviser = Adviser::new(model, purse).map_err(AnalyzerError::Model)?;
+    let is_replay = replay.is_some();
+    if let Some(recording) = replay {
+        let recording = recording.only(symbol).map_err(AnalyzerError::Replay)?;
+        tracing::info!(
+            conversations = recording.len(),
+            "a recording answers in place of the model: no calls, no cost"
+        );
+        adviser.replay(recording, Settings::from(model));
     }
     match adviser.absent() {
+        None if is_replay => {}
         None => tracing::info!(
             llm.model = model.model,
             base_url = model.base_url,
+            spent_today_usd = %adviser.today(now).spending.cost_usd.normalize(),
             "the model advises"
         ),
-        Some(absent) => tracing::info!(
-            reason = absent.code(),
-            "no model: the rules advise; set DEEPSEEK_API_KEY to ask the model"
-        ),
+        Some(Absent::NoKey) => {
+            tracing::info!("no key for the model: the rules advise; set DEEPSEEK_API_KEY to ask the model");
+        }
+        Some(Absent::Disabled) => {
+            tracing::info!("the model is switched off by analyzer.deepseek.enabled: the rules advise");
+        }
     }
+    let board = Board::new(symbol.clone());
+    board.model(adviser.status(now));
     // What the model does not need of a cycle, at least a second.
     let spare = interval.saturating_sub(model.timeout).max(Duration::from_secs(1));
     Ok(Cycle {
@@ -139,9 +186,10 @@ fn build(config: &Config, replay: Option<&Path>, clock: Arc<dyn Clock>) -> Resul
         adviser,
         journal,
         archive: Archive::beside(&config.logging.file_path, model.archive),
-        board: Board::new(symbol.clone()),
+        board,
         load_limit: spare.min(LONGEST_LOAD),
         unsent: VecDeque::new(),
+        log_before: Some(log_before),
     })
 }
 
@@ -167,37 +215,19 @@ fn params(config: &Config) -> Result<Params, AnalyzerError> {
     })
 }
 
-/// Money the model cost earlier today, from the recommendation log.
-fn spent_before(journal: &Journal, clock: &dyn Clock) -> Ledger {
-    let mut ledger = Ledger::new(clock.now());
-    for spent in journal.tail().iter().filter_map(|line| SpentLine::read(line)) {
-        ledger.add(spent.timestamp, spent.cost_usd());
-    }
-    ledger
-}
-
 /// Runs a cycle whenever one is due, until the program stops.
 async fn run_cycles(mut cycle: Cycle, interval: Duration, stop: CancellationToken) -> Result<(), Infallible> {
     let schedule = Schedule::new(Instant::now(), interval);
     while !stop.is_cancelled() {
-        if let Err(error) = cycle.run(&stop).await {
-            after_failure(&mut cycle, &error).await;
+        match cycle.run(&stop).await {
+            // A log that refuses is reported once, where it is noticed, and the line is kept.
+            Ok(_) | Err(CycleError::Journal(_)) => {}
+            Err(error) => tracing::error!(error = &error as &dyn Error, "the cycle wrote no line"),
         }
         wait_until(&mut cycle, schedule.next_due(Instant::now()), &stop).await;
     }
+    cycle.close().await;
     Ok(())
-}
-
-/// A failed cycle has its line too, unless there is no time for it or the log itself refused it.
-async fn after_failure(cycle: &mut Cycle, error: &CycleError) {
-    match error {
-        CycleError::Stopped => {}
-        CycleError::Load(_) | CycleError::Analysis(_) => {
-            // A failure to record is reported where it happens.
-            let _recorded = cycle.record_abstention(error).await;
-        }
-        other => tracing::error!(error = other as &dyn Error, "the cycle wrote no line"),
-    }
 }
 
 async fn wait_until(cycle: &mut Cycle, due: Instant, stop: &CancellationToken) {

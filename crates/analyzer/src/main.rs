@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use analyzer::explain::{self, Question};
+use analyzer::llm::recording::Recording;
 use chrono::{DateTime, Utc};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -96,8 +97,19 @@ fn main() -> ExitCode {
             }
         },
         None if arguments.check_config => program::check_config(&arguments.config),
-        None => program::run("analyzer", &arguments.config, |config, lifecycle| {
-            let replay = arguments.replay_model.as_deref();
+        None => run(&arguments),
+    }
+}
+
+/// Runs until asked to stop, or one cycle. A recording that cannot be replayed is a bad argument.
+fn run(arguments: &Arguments) -> ExitCode {
+    let replay = arguments.replay_model.as_deref().map(Recording::load).transpose();
+    match replay {
+        Err(error) => {
+            program::print_error(&format!("error: {}", error_chain(&error)));
+            ExitCode::from(program::EXIT_ARGUMENTS)
+        }
+        Ok(replay) => program::run("analyzer", &arguments.config, |config, lifecycle| {
             if arguments.once {
                 analyzer::run_once(&config, replay, lifecycle)
             } else {

@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use strategy_core::json;
 use strategy_core::model::advice::{AbstainReason, Action, Advice, PriceRange, Quote, RiskLevel};
 use strategy_core::model::report::MarketReport;
+use strategy_core::store::{DaySpending, Spending};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::rfc3339;
-
-use crate::llm::wire::Usage;
 
 /// Who advised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,20 +57,6 @@ impl MarketContext {
     }
 }
 
-/// What the model's part in a cycle cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spending {
-    /// Requests sent.
-    pub requests: u32,
-    /// Tokens.
-    #[serde(flatten)]
-    pub usage: Usage,
-    /// Money, in US dollars, rounded to a millionth.
-    pub cost_usd: f64,
-    /// Money of the UTC day so far, this included.
-    pub cost_today_usd: f64,
-}
-
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recommendation {
@@ -112,9 +97,15 @@ pub struct Recommendation {
     /// Version of the model behind its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_fingerprint: Option<String>,
-    /// What the model cost; none when it was not asked.
+    /// What the model cost in this cycle; none when it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_usage: Option<Spending>,
+    /// What the model cost on this UTC day, this cycle included; none without a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_today: Option<DaySpending>,
+    /// A recording answered in place of the model.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
 }
 
 impl Recommendation {
@@ -138,6 +129,8 @@ impl Recommendation {
             detail: None,
             model_fingerprint: None,
             model_usage: None,
+            model_today: None,
+            replayed: false,
         }
     }
 
@@ -186,30 +179,14 @@ fn plain(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Time and money of a line, read back at a start.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct SpentLine {
-    /// When the cycle began.
-    #[serde(with = "rfc3339")]
-    pub timestamp: DateTime<Utc>,
-    model_usage: SpentUsage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-struct SpentUsage {
-    cost_usd: f64,
-}
-
-impl SpentLine {
-    /// Reads a line; `None` when it cost nothing or is not a line of this program.
-    pub fn read(line: &str) -> Option<Self> {
-        serde_json::from_str(line).ok()
+/// What a line says of the day's cost; `None` when it says nothing or is not a line of this program.
+pub fn day_spending(line: &str) -> Option<DaySpending> {
+    #[derive(Deserialize)]
+    struct Line {
+        model_today: DaySpending,
     }
-
-    /// Money, in US dollars.
-    pub fn cost_usd(&self) -> f64 {
-        self.model_usage.cost_usd
-    }
+    let line: Line = serde_json::from_str(line).ok()?;
+    Some(line.model_today)
 }
 
 #[cfg(test)]
@@ -273,19 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_cost_can_be_read_back() {
+    fn what_the_day_cost_can_be_read_back() {
         let mut line = abstention();
-        assert_eq!(SpentLine::read(&line.to_line().unwrap()), None);
-        line.model_usage = Some(Spending {
-            requests: 2,
-            usage: Usage::default(),
-            cost_usd: 0.000_812,
-            cost_today_usd: 1.0,
-        });
-        let spent = SpentLine::read(&line.to_line().unwrap()).unwrap();
-        assert!((spent.cost_usd() - 0.000_812).abs() < 1e-12);
-        assert_eq!(spent.timestamp, line.timestamp);
-        assert_eq!(SpentLine::read("{torn"), None);
+        assert_eq!(day_spending(&line.to_line().unwrap()), None);
+        let today = DaySpending {
+            day: line.timestamp.date_naive(),
+            spending: Spending {
+                requests: 2,
+                cost_usd: dec!(0.000812),
+                ..Spending::default()
+            },
+        };
+        line.model_today = Some(today);
+        assert_eq!(day_spending(&line.to_line().unwrap()), Some(today));
+        assert_eq!(day_spending("{torn"), None);
     }
 
     proptest! {

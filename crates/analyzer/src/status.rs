@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use strategy_core::lifecycle::{notify_ready, notify_status};
-use strategy_core::store::{AnalyzerStatus, Store, StoreError};
+use strategy_core::store::{AnalyzerStatus, ModelStatus, Store, StoreError};
 use strategy_core::symbol::Symbol;
 use strategy_core::telemetry::error_chain;
 use strategy_core::time::{Clock, format_time};
@@ -36,6 +36,7 @@ struct Facts {
     troubles: BTreeMap<&'static str, String>,
     redis: RedisFacts,
     counters: BTreeMap<String, u64>,
+    model: Option<ModelStatus>,
 }
 
 /// What the program does with Redis; each is noted by itself.
@@ -47,6 +48,8 @@ pub enum RedisUse {
     Analysis,
     /// Storing the recommendation.
     Recommendation,
+    /// Reading and storing what the model cost.
+    Spending,
     /// Writing the status.
     Status,
 }
@@ -113,6 +116,7 @@ impl RedisUse {
             Self::Load => "the market data were read",
             Self::Analysis => "the analysis was stored",
             Self::Recommendation => "the recommendation was stored",
+            Self::Spending => "the model's cost was read or stored",
             Self::Status => "the status was written",
         }
     }
@@ -153,6 +157,11 @@ impl Board {
     /// A recommendation was written.
     pub fn recommended(&self, at: DateTime<Utc>) {
         self.facts().last_recommendation = Some(at);
+    }
+
+    /// The model and its cost.
+    pub fn model(&self, status: ModelStatus) {
+        self.facts().model = Some(status);
     }
 
     /// Adds to a counter.
@@ -199,6 +208,7 @@ impl Board {
             last_update: now,
             degraded,
             counters: facts.counters.clone(),
+            model: facts.model.clone(),
         }
     }
 }

@@ -143,8 +143,7 @@ pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitC
             };
             let printed = match (json, document) {
                 (true, document) => print(&format!("{}\n", document.as_deref().unwrap_or("null"))),
-                (false, _) if verdict == StatusVerdict::Healthy => print("healthy\n"),
-                (false, _) => ExitCode::SUCCESS,
+                (false, document) => print(&words(daemon, &verdict, document.as_deref())),
             };
             if printed == ExitCode::SUCCESS {
                 code
@@ -153,6 +152,19 @@ pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitC
             }
         }
     }
+}
+
+/// What `status` prints: whether all is well, and what the model costs.
+fn words(daemon: Daemon, verdict: &StatusVerdict, document: Option<&str>) -> String {
+    let healthy = if *verdict == StatusVerdict::Healthy {
+        "healthy\n"
+    } else {
+        ""
+    };
+    let model = document
+        .filter(|_| daemon == Daemon::Analyzer)
+        .and_then(|text| serde_json::from_str::<AnalyzerStatus>(text).ok()?.model);
+    healthy.to_owned() + &model.map_or(String::new(), |model| model.words())
 }
 
 /// The status document as stored, and the verdict on it.

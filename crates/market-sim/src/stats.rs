@@ -24,6 +24,11 @@ struct Counters {
     client_messages: AtomicU64,
     model_calls: AtomicU64,
     tokens: AtomicU64,
+    model_answers: AtomicU64,
+    model_refusals: AtomicU64,
+    cached_tokens: AtomicU64,
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
 }
 
 macro_rules! counters {
@@ -64,8 +69,18 @@ counters! {
     client_messages, add_client_message;
     /// Requests for a completion.
     model_calls, add_model_call;
-    /// Tokens of all completions, prompts included.
+    /// Tokens of all completions, prompts included, also of those that were cut off on their way.
     tokens, add_tokens;
+    /// Completions that were sent whole, with their usage in them.
+    model_answers, add_model_answer;
+    /// Requests for a completion that were refused with a status from 400 to 499: they cost nothing.
+    model_refusals, add_model_refusal;
+    /// Tokens of those completions that were sent and in the cache.
+    cached_tokens, add_cached_tokens;
+    /// Tokens of those completions that were sent and not in the cache.
+    input_tokens, add_input_tokens;
+    /// Tokens of those completions that were received.
+    output_tokens, add_output_tokens;
 }
 
 impl Stats {

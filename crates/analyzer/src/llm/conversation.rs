@@ -17,7 +17,7 @@ use strategy_core::model::report::MarketReport;
 
 use super::error::LlmError;
 use super::reply::{Answer, Given, ReplyError, judge};
-use super::wire::{Message, Request, Thinking, Turn, Usage};
+use super::wire::{Message, Request, Thinking, Turn};
 use super::{prompt, tools};
 
 /// Most rounds before an answer is due; tools may be called in all but the last.
@@ -69,19 +69,18 @@ pub enum Step {
 pub struct Conversation<'a> {
     settings: &'a Settings,
     report: &'a MarketReport,
-    given: &'a Given,
+    given: Given,
     messages: Vec<Message>,
     rounds: u32,
     repairing: bool,
     answered: HashMap<(String, String), String>,
-    usage: Usage,
     model: Option<String>,
     fingerprint: Option<String>,
 }
 
 impl<'a> Conversation<'a> {
     /// A conversation about one report.
-    pub fn new(settings: &'a Settings, report: &'a MarketReport, given: &'a Given) -> Self {
+    pub fn new(settings: &'a Settings, report: &'a MarketReport, given: Given) -> Self {
         let language = settings.language;
         Self {
             settings,
@@ -94,15 +93,9 @@ impl<'a> Conversation<'a> {
             rounds: 0,
             repairing: false,
             answered: HashMap::new(),
-            usage: Usage::default(),
             model: None,
             fingerprint: None,
         }
-    }
-
-    /// Tokens used so far.
-    pub fn usage(&self) -> Usage {
-        self.usage
     }
 
     /// The model that answered, as it calls itself, and its version.
@@ -141,7 +134,6 @@ impl<'a> Conversation<'a> {
 
     /// Takes what the model said.
     pub fn on_turn(&mut self, turn: Turn) -> Step {
-        self.usage = self.usage.plus(turn.usage);
         self.model = turn.model.clone().or(self.model.take());
         self.fingerprint = turn.fingerprint.clone().or(self.fingerprint.take());
         if turn.refused {
@@ -162,7 +154,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn on_text(&mut self, turn: Turn) -> Step {
-        match judge(&turn.message.content, self.given) {
+        match judge(&turn.message.content, &self.given) {
             Ok(answer) => Step::Done(answer),
             Err(error) => self.repair(turn, error),
         }
@@ -209,10 +201,16 @@ impl<'a> Conversation<'a> {
 
     /// Answers a call; the same call again gets the same answer.
     fn execute(&mut self, name: String, arguments: String) -> String {
-        let report = self.report;
+        let (report, language, given) = (self.report, self.settings.language, &mut self.given);
         self.answered
             .entry((name, arguments))
-            .or_insert_with_key(|(name, arguments)| tools::answer(name, arguments, report))
+            .or_insert_with_key(|(name, arguments)| {
+                let (text, shown) = tools::answer(name, arguments, report, language);
+                if let Some(shown) = shown {
+                    given.saw(shown);
+                }
+                text
+            })
             .clone()
     }
 }

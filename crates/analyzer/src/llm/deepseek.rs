@@ -9,18 +9,22 @@ use std::time::Duration;
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use strategy_core::backoff::Backoff;
-use strategy_core::config::DeepseekConfig;
+use strategy_core::config::{DeepseekConfig, ModelPrices};
 use strategy_core::model::report::MarketReport;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::conversation::{Conversation, Settings, Step};
-use super::error::LlmError;
+use super::cost;
+use super::error::{Charge, LlmError};
 use super::reply::{Answer, Given};
 use super::transport::{Transport, TransportError};
-use super::wire::{Message, Turn, Usage};
+use super::wire::{Message, Request, Turn, Usage};
+use crate::purse::Purse;
 
 /// Most requests that are sent again in one conversation.
 const MAX_RETRIES: u32 = 2;
@@ -39,6 +43,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Deepseek {
     client: Client<OpenAIConfig>,
     settings: Settings,
+    prices: ModelPrices,
     limit: Duration,
     key: SecretString,
 }
@@ -57,10 +62,6 @@ pub enum SetupError {
 pub struct Asked {
     /// The accepted answer, or why there is none.
     pub outcome: Result<Answer, LlmError>,
-    /// Tokens of all its requests, as far as the vendor told.
-    pub usage: Usage,
-    /// Requests sent.
-    pub requests: u32,
     /// The model that answered, as it calls itself.
     pub model: Option<String>,
     /// Its version.
@@ -94,30 +95,50 @@ impl Deepseek {
         Ok(Self {
             client,
             settings: Settings::from(config),
+            prices: config.prices,
             limit: config.timeout,
             key,
         })
     }
 
-    /// Asks about a report and waits for the accepted answer, at most the configured time.
+    /// Asks about a report and waits for the accepted answer, at most the configured time and until `stop`.
     ///
-    /// `jitter` gives random numbers from 0 to 1.
+    /// `purse` counts every request before it is sent; `now` is the time, `jitter` gives random numbers from
+    /// 0 to 1.
     ///
     /// # Cancel safety
-    /// Dropping it closes the connection; what was sent may still be charged.
-    pub async fn ask(&self, report: &MarketReport, given: &Given, jitter: impl FnMut() -> f64) -> Asked {
+    /// Dropping it closes the connection; what was sent may still be charged, and is counted so.
+    pub async fn ask(
+        &self,
+        report: &MarketReport,
+        given: Given,
+        purse: &mut Purse,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+        jitter: impl FnMut() -> f64,
+    ) -> Asked {
         let mut conversation = Conversation::new(&self.settings, report, given);
-        let (mut requests, mut turns) = (0, Vec::new());
-        let talk = self.talk(&mut conversation, &mut requests, &mut turns, jitter);
-        let outcome = match tokio::time::timeout(self.limit, talk).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(LlmError::Timeout { limit: self.limit }),
+        let mut turns = Vec::new();
+        let mut meter = Meter {
+            purse,
+            prices: &self.prices,
+            max_tokens: self.settings.max_tokens,
+            now,
+            started: Instant::now(),
+            sent: now,
+        };
+        let talk = self.talk(&mut conversation, &mut meter, &mut turns, jitter);
+        let outcome = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(LlmError::Stopped),
+            outcome = tokio::time::timeout(self.limit, talk) => match outcome {
+                Ok(outcome) => outcome,
+                Err(_) => Err(LlmError::Timeout { limit: self.limit }),
+            },
         };
         let (model, fingerprint) = conversation.answered_by();
         Asked {
             outcome,
-            usage: conversation.usage(),
-            requests,
             model: model.map(str::to_owned),
             fingerprint: fingerprint.map(str::to_owned),
             messages: conversation.messages().to_vec(),
@@ -128,15 +149,14 @@ impl Deepseek {
     async fn talk(
         &self,
         conversation: &mut Conversation<'_>,
-        requests: &mut u32,
+        meter: &mut Meter<'_>,
         turns: &mut Vec<Value>,
         mut jitter: impl FnMut() -> f64,
     ) -> Result<Answer, LlmError> {
         let deadline = Instant::now() + self.limit;
         let mut backoff = Backoff::new(RETRY_WAIT.0, RETRY_WAIT.1);
         loop {
-            *requests += 1;
-            let step = match self.send(conversation).await {
+            let step = match self.send(conversation, meter).await {
                 Ok((turn, raw)) => {
                     turns.push(raw);
                     conversation.on_turn(turn)
@@ -165,13 +185,24 @@ impl Deepseek {
         }
     }
 
-    async fn send(&self, conversation: &Conversation<'_>) -> Result<(Turn, Value), LlmError> {
+    async fn send(
+        &self,
+        conversation: &Conversation<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(Turn, Value), LlmError> {
         let request = conversation.request();
+        meter.sending(&request)?;
         let answer: Value = match self.client.chat().create_byot(request).await {
             Ok(answer) => without_secret(answer, self.key.expose_secret()),
-            Err(error) => return Err(self.failure(error)),
+            Err(error) => {
+                let error = self.failure(error);
+                meter.failed(error.charge());
+                return Err(error);
+            }
         };
-        match Turn::read(&answer) {
+        let turn = Turn::read(&answer);
+        meter.answered(turn.as_ref().ok().and_then(|turn| turn.usage));
+        match turn {
             Ok(turn) => Ok((turn, answer)),
             Err(message) => Err(LlmError::ErrorBody {
                 message: self.without_key(&message),
@@ -195,15 +226,18 @@ impl Deepseek {
                     TransportError::Http(error) if error.is_timeout() => {
                         LlmError::Timeout { limit: self.limit }
                     }
-                    TransportError::Http(error) => LlmError::Unreachable(Box::new(error.without_url())),
+                    TransportError::Http(error) => unreachable(error),
                     TransportError::Request(error) => LlmError::Request(error),
-                    error @ TransportError::TooLong => LlmError::Unreachable(Box::new(error)),
+                    error @ TransportError::TooLong => LlmError::Unreachable {
+                        sent: true,
+                        source: Box::new(error),
+                    },
                 },
-                Err(error) => LlmError::Unreachable(error),
+                Err(source) => LlmError::Unreachable { sent: true, source },
             },
             // The body itself is left out: it may be anything.
             OpenAIError::JSONDeserialize(error, _) => LlmError::Unreadable(error),
-            OpenAIError::Reqwest(error) => LlmError::Unreachable(Box::new(error.without_url())),
+            OpenAIError::Reqwest(error) => unreachable(error),
             other => LlmError::Request(Box::new(other)),
         }
     }
@@ -211,6 +245,58 @@ impl Deepseek {
     /// A message of the vendor without the key or the part of it that some messages repeat.
     fn without_key(&self, message: &str) -> String {
         redacted(message, self.key.expose_secret())
+    }
+}
+
+/// A request counts as sent unless the connection could not even be made.
+fn unreachable(error: reqwest::Error) -> LlmError {
+    LlmError::Unreachable {
+        sent: !error.is_connect(),
+        source: Box::new(error.without_url()),
+    }
+}
+
+/// Counts the requests of one conversation.
+struct Meter<'a> {
+    purse: &'a mut Purse,
+    prices: &'a ModelPrices,
+    max_tokens: u32,
+    /// When the conversation began.
+    now: DateTime<Utc>,
+    started: Instant,
+    /// When the last request went out.
+    sent: DateTime<Utc>,
+}
+
+impl Meter<'_> {
+    fn time(&self) -> DateTime<Utc> {
+        self.now + self.started.elapsed()
+    }
+
+    /// Counts a request at the most it can cost.
+    fn sending(&mut self, request: &Request) -> Result<(), LlmError> {
+        let bytes = serde_json::to_vec(request).map_err(|error| LlmError::Request(Box::new(error)))?;
+        self.sent = self.time();
+        let estimate = cost::most(bytes.len() as u64, self.max_tokens, self.prices, self.sent);
+        self.purse.sending(estimate, self.sent);
+        Ok(())
+    }
+
+    fn answered(&mut self, usage: Option<Usage>) {
+        match usage {
+            Some(usage) => self
+                .purse
+                .cost(cost::stated(usage, self.prices, self.sent, self.time())),
+            None => self.purse.unknown(),
+        }
+    }
+
+    fn failed(&mut self, charge: Charge) {
+        match charge {
+            Charge::Unsent => self.purse.unsent(),
+            Charge::Refused => self.purse.refused(),
+            Charge::Unknown => self.purse.unknown(),
+        }
     }
 }
 
@@ -224,7 +310,7 @@ fn without_secret(value: Value, key: &str) -> Value {
             .collect(),
         Value::Object(fields) => fields
             .into_iter()
-            .map(|(name, value)| (name, without_secret(value, key)))
+            .map(|(name, value)| (name.replace(key, "[REDACTED]"), without_secret(value, key)))
             .collect(),
         value => value,
     }
@@ -253,9 +339,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_repeats_the_key_is_blacked_out_wherever_it_does() {
-        let answer = serde_json::json!({"choices": [{"message": {"content": "you sent known-to-the-test, why"}}], "n": 1});
-        let expected =
-            serde_json::json!({"choices": [{"message": {"content": "you sent [REDACTED], why"}}], "n": 1});
+        let answer = serde_json::json!({"choices": [{"message": {"content": "you sent known-to-the-test, why"}}], "a known-to-the-test": 1});
+        let expected = serde_json::json!({"choices": [{"message": {"content": "you sent [REDACTED], why"}}], "a [REDACTED]": 1});
         assert_eq!(without_secret(answer, "known-to-the-test"), expected);
     }
 

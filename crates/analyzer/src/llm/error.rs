@@ -18,7 +18,13 @@ pub enum LlmError {
     },
     /// No connection, or it broke before the whole answer was there.
     #[error("the model cannot be reached")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unreachable {
+        /// The request may have arrived.
+        sent: bool,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An answer with an HTTP status other than success.
     #[error("the model answered with status {status}: {message}")]
     Status {
@@ -50,9 +56,29 @@ pub enum LlmError {
     /// An answer was there and cannot be used, repair included.
     #[error("the model's answer cannot be used")]
     Invalid(#[source] ReplyError),
+    /// The program was asked to stop; what was sent may still be charged.
+    #[error("the program was asked to stop before the model had answered")]
+    Stopped,
+    /// A recording has no answer to this.
+    #[error("the recording has no answer: {recorded}")]
+    NotRecorded {
+        /// How the recorded conversation ended, or that there is none.
+        recorded: String,
+    },
     /// The request could not be made; a mistake of this program.
     #[error("the request to the model could not be made")]
     Request(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a failed request cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// It never left this machine.
+    Unsent,
+    /// The vendor refused it: nothing.
+    Refused,
+    /// Nobody knows: the vendor may have done the work.
+    Unknown,
 }
 
 /// What an [`LlmError`] means for the recommendation.
@@ -68,12 +94,28 @@ impl LlmError {
     /// True when the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_)
+            Self::Unreachable { .. }
             | Self::Unreadable(_)
             | Self::ErrorBody { .. }
             | Self::Interrupted { .. } => true,
             Self::Status { status, .. } => *status == 429 || *status >= 500,
-            Self::Timeout { .. } | Self::Refused | Self::Invalid(_) | Self::Request(_) => false,
+            Self::Timeout { .. }
+            | Self::Refused
+            | Self::Invalid(_)
+            | Self::Stopped
+            | Self::NotRecorded { .. }
+            | Self::Request(_) => false,
+        }
+    }
+
+    /// What a request that ended so cost.
+    pub fn charge(&self) -> Charge {
+        match self {
+            Self::Unreachable { sent: false, .. } | Self::Request(_) | Self::NotRecorded { .. } => {
+                Charge::Unsent
+            }
+            Self::Status { status, .. } if *status < 500 => Charge::Refused,
+            _ => Charge::Unknown,
         }
     }
 
@@ -89,9 +131,11 @@ impl LlmError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Timeout { .. } => Outcome::FallBack("timeout"),
-            Self::Unreachable(_) => Outcome::FallBack("unreachable"),
+            Self::Unreachable { .. } => Outcome::FallBack("unreachable"),
             Self::Unreadable(_) | Self::ErrorBody { .. } => Outcome::FallBack("unreadable"),
             Self::Interrupted { .. } => Outcome::FallBack("interrupted"),
+            Self::Stopped => Outcome::FallBack("stopped"),
+            Self::NotRecorded { .. } => Outcome::FallBack("not_recorded"),
             Self::Request(_) => Outcome::FallBack("request_failed"),
             Self::Status { status, .. } => Outcome::FallBack(match status {
                 401 | 403 => "unauthorized",
@@ -127,6 +171,24 @@ mod tests {
             assert!(!status(code).is_transient(), "{code}");
         }
         assert!(!LlmError::Refused.is_transient());
+    }
+
+    #[test]
+    fn only_what_was_refused_or_not_sent_is_free() {
+        let source = || -> Box<dyn std::error::Error + Send + Sync> { "gone".into() };
+        for code in [400, 401, 402, 403, 404, 413, 422, 429] {
+            assert_eq!(status(code).charge(), Charge::Refused, "{code}");
+        }
+        for code in [500, 502, 503, 504, 524] {
+            assert_eq!(status(code).charge(), Charge::Unknown, "{code}");
+        }
+        let unreachable = |sent| LlmError::Unreachable {
+            sent,
+            source: source(),
+        };
+        assert_eq!(unreachable(true).charge(), Charge::Unknown);
+        assert_eq!(unreachable(false).charge(), Charge::Unsent);
+        assert_eq!(LlmError::Stopped.charge(), Charge::Unknown);
     }
 
     #[test]

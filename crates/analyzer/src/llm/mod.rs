@@ -5,7 +5,7 @@
 //!                                 breaker decides whether it is held at all
 //! ```
 //!
-//! `conversation`, `prompt`, `tools`, `reply`, `wire` and `breaker` are pure; only `deepseek`, its
+//! `conversation`, `prompt`, `summary`, `tools`, `reply`, `cost`, `wire` and `breaker` are pure; only `deepseek`, its
 //! transport and `models` touch the network. Nothing here knows Redis or the recommendation log.
 
 pub mod breaker;
@@ -16,7 +16,9 @@ pub mod error;
 pub mod models;
 pub mod prompt;
 pub mod record;
+pub mod recording;
 pub mod reply;
+mod summary;
 pub mod tools;
 pub mod transport;
 pub mod wire;

@@ -62,23 +62,29 @@ impl ModelList {
     /// # Errors
     /// None.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Infallible> {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            verdict = self.ask() => match verdict {
-                Verdict::Offered => tracing::info!(llm.model = self.model, "the vendor offers the model"),
-                Verdict::NotOffered(names) => tracing::warn!(
-                    llm.model = self.model,
-                    offered = names.join(", "),
-                    "the vendor does not offer the configured model; set analyzer.deepseek.model"
-                ),
-                Verdict::Unknown(status) => {
-                    tracing::info!(status, "the vendor's list of models cannot be read");
-                }
-            },
-        }
+        self.check(&stop).await;
         stop.cancelled().await;
         Ok(())
+    }
+
+    /// Asks once and logs the verdict, unless the program stops before.
+    pub async fn check(&self, stop: &CancellationToken) {
+        let verdict = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            verdict = self.ask() => verdict,
+        };
+        match verdict {
+            Verdict::Offered => tracing::info!(llm.model = self.model, "the vendor offers the model"),
+            Verdict::NotOffered(names) => tracing::warn!(
+                llm.model = self.model,
+                offered = names.join(", "),
+                "the vendor does not offer the configured model; set analyzer.deepseek.model"
+            ),
+            Verdict::Unknown(status) => {
+                tracing::info!(status, "the vendor's list of models cannot be read");
+            }
+        }
     }
 
     /// Asks for the list.

@@ -5,11 +5,14 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use strategy_core::config::Language;
 use strategy_core::json;
 use strategy_core::model::report::{
-    Confirmation, FlowDelta, Level, LevelType, MarketReport, Note, Number, PriceZone, StackedImbalance,
+    Confirmation, FlowDelta, Level, LevelType, MarketReport, Number, PriceZone, StackedImbalance,
 };
 use strategy_core::symbol::Symbol;
+
+use super::reply::Shown;
 
 /// Walls, zones and vacuums of the newest book.
 pub const DEPTH: &str = "depth_snapshot_analysis";
@@ -46,21 +49,31 @@ pub fn definitions() -> Value {
     ])
 }
 
-/// Answers one call.
-pub fn answer(name: &str, arguments: &str, report: &MarketReport) -> String {
+/// Answers one call; says what was shown with it, if anything was.
+pub fn answer(
+    name: &str,
+    arguments: &str,
+    report: &MarketReport,
+    language: Language,
+) -> (String, Option<Shown>) {
+    let refused = |error: String| (json!({ "error": error }).to_string(), None);
     if let Err(error) = check_arguments(arguments, &report.symbol) {
-        return json!({ "error": error }).to_string();
+        return refused(error);
     }
-    let answer = match name {
-        DEPTH => json::to_string(&depth(report)),
-        FLOW => json::to_string(&flow(report)),
+    let (answer, shown) = match name {
+        DEPTH => (json::to_string(&depth(report)), Shown::Depth),
+        FLOW => (json::to_string(&flow(report, language)), Shown::Flow),
         _ => {
-            let error = format!("there is no tool of that name; the tools are {DEPTH} and {FLOW}");
-            return json!({ "error": error }).to_string();
+            return refused(format!(
+                "there is no tool of that name; the tools are {DEPTH} and {FLOW}"
+            ));
         }
     };
-    // A report that can be stored can be written here too.
-    answer.unwrap_or_else(|_| json!({"error": "not available"}).to_string())
+    match answer {
+        Ok(answer) => (answer, Some(shown)),
+        // A report that can be stored can be written here too.
+        Err(_) => refused("not available".to_owned()),
+    }
 }
 
 /// Arguments are a JSON object; a symbol in it must be the market's. None at all are taken as given.
@@ -113,7 +126,9 @@ struct LevelAnswer {
     volume: Number,
     /// Share of the recent snapshots that had the wall.
     presence: f64,
+    age_seconds: i64,
     fleeting: bool,
+    tests: Tests,
 }
 
 impl LevelAnswer {
@@ -125,9 +140,29 @@ impl LevelAnswer {
                 strength: level.strength,
                 volume: level.volume_at_level,
                 presence: level.wall_life.presence,
+                age_seconds: level.wall_life.age_seconds,
                 fleeting: level.fleeting,
+                tests: Tests::of(&level.confirmation),
             })
             .collect()
+    }
+}
+
+/// How often trades came to a level, and what became of it.
+#[derive(Serialize)]
+pub(super) struct Tests {
+    held: u32,
+    broken: u32,
+    open: u32,
+}
+
+impl Tests {
+    pub(super) fn of(confirmation: &Confirmation) -> Self {
+        Self {
+            held: confirmation.held,
+            broken: confirmation.broken,
+            open: confirmation.open,
+        }
     }
 }
 
@@ -155,10 +190,11 @@ struct FlowAnswer<'a> {
     poc_levels: &'a [Number],
     value_area: Option<AreaAnswer>,
     confirmed_levels: Vec<ConfirmedAnswer>,
+    broken_levels: Vec<ConfirmedAnswer>,
     resonance_zones: Vec<ResonanceAnswer>,
     delta: &'a [FlowDelta],
     stacked_imbalances: Vec<&'a StackedImbalance>,
-    completeness: Completeness<'a>,
+    completeness: Completeness,
 }
 
 #[derive(Serialize)]
@@ -187,31 +223,41 @@ struct ResonanceAnswer {
 }
 
 #[derive(Serialize)]
-struct Completeness<'a> {
+struct Completeness {
     minutes_used: u32,
     incomplete_minutes: u32,
     missing_minutes: u32,
     flow_window_minutes: u32,
     flow_complete_minutes: u32,
-    notes: &'a [Note],
+    notes: Vec<String>,
 }
 
 impl ConfirmedAnswer {
-    fn of(price: Number, kind: &'static str, tested: &Confirmation) -> Option<Self> {
-        (tested.held > 0).then_some(Self {
+    fn of(price: Number, kind: &'static str, tested: &Confirmation) -> Self {
+        Self {
             price,
             kind,
             confirmation_strength: tested.mean,
             held: tested.held,
             broken: tested.broken,
-        })
+        }
+    }
+
+    /// More tests held than broke.
+    fn is_confirmed(&self) -> bool {
+        self.held > self.broken
+    }
+
+    /// At least one test broke, and not fewer than held.
+    fn is_broken(&self) -> bool {
+        self.broken > 0 && !self.is_confirmed()
     }
 }
 
-fn flow(report: &MarketReport) -> FlowAnswer<'_> {
+fn flow(report: &MarketReport, language: Language) -> FlowAnswer<'_> {
     let honesty = &report.data_honesty;
     let levels = report.support_levels.iter().chain(&report.resistance_levels);
-    let confirmed = levels.filter_map(|level| {
+    let tested = levels.map(|level| {
         let kind = match level.level_type {
             LevelType::Support => "support",
             LevelType::Resistance => "resistance",
@@ -219,7 +265,9 @@ fn flow(report: &MarketReport) -> FlowAnswer<'_> {
         ConfirmedAnswer::of(level.price, kind, &level.confirmation)
     });
     let poc = report.value_area.as_ref().zip(report.poc_confirmation.as_ref());
-    let poc = poc.and_then(|(area, tested)| ConfirmedAnswer::of(area.poc, "poc", tested));
+    let poc = poc.map(|(area, tested)| ConfirmedAnswer::of(area.poc, "poc", tested));
+    let (confirmed, others): (Vec<_>, Vec<_>) = tested.chain(poc).partition(ConfirmedAnswer::is_confirmed);
+    let broken = others.into_iter().filter(ConfirmedAnswer::is_broken);
     FlowAnswer {
         symbol: &report.symbol,
         poc_levels: &report.poc_levels,
@@ -228,7 +276,8 @@ fn flow(report: &MarketReport) -> FlowAnswer<'_> {
             low: area.low,
             high: area.high,
         }),
-        confirmed_levels: confirmed.chain(poc).take(2 * MAX_ENTRIES).collect(),
+        confirmed_levels: confirmed.into_iter().take(2 * MAX_ENTRIES).collect(),
+        broken_levels: broken.take(2 * MAX_ENTRIES).collect(),
         resonance_zones: report
             .resonance
             .iter()
@@ -248,7 +297,7 @@ fn flow(report: &MarketReport) -> FlowAnswer<'_> {
             missing_minutes: honesty.missing_minutes,
             flow_window_minutes: honesty.flow_window_minutes,
             flow_complete_minutes: honesty.flow_complete_minutes,
-            notes: &honesty.notes,
+            notes: honesty.notes.iter().map(|note| note.words(language)).collect(),
         },
     }
 }
@@ -260,7 +309,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn asked(name: &str, arguments: &str) -> Value {
-        serde_json::from_str(&answer(name, arguments, &sample::report())).unwrap()
+        let (text, shown) = answer(name, arguments, &sample::report(), Language::En);
+        let answered: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(shown.is_some(), answered["error"].is_null(), "{text}");
+        answered
     }
 
     #[test]
@@ -283,6 +335,35 @@ mod tests {
         assert_eq!(flow["confirmed_levels"][0]["type"], "support");
         assert_eq!(flow["confirmed_levels"][0]["confirmation_strength"], 0.75);
         assert_eq!(flow["completeness"]["minutes_used"], 180);
+    }
+
+    #[test]
+    fn a_level_that_broke_as_often_as_it_held_is_not_confirmed_and_not_untested() {
+        for (held, broken, list) in [
+            (2, 1, "confirmed_levels"),
+            (1, 1, "broken_levels"),
+            (0, 3, "broken_levels"),
+            (1, 4, "broken_levels"),
+        ] {
+            let mut report = sample::report();
+            report.support_levels[0].confirmation.held = held;
+            report.support_levels[0].confirmation.broken = broken;
+            let (text, _) = answer(FLOW, "{}", &report, Language::En);
+            let flow: Value = serde_json::from_str(&text).unwrap();
+            for name in ["confirmed_levels", "broken_levels"] {
+                let levels = flow[name].as_array().unwrap();
+                assert_eq!(levels.len(), usize::from(name == list), "{held} {broken} {name}");
+            }
+            let (text, _) = answer(DEPTH, "{}", &report, Language::En);
+            let tests = &serde_json::from_str::<Value>(&text).unwrap()["support_levels"][0]["tests"];
+            assert_eq!((&tests["held"], &tests["broken"]), (&held.into(), &broken.into()));
+        }
+    }
+
+    #[test]
+    fn notes_are_in_the_language_of_the_prompt() {
+        let (text, _) = answer(FLOW, "{}", &sample::report(), Language::Zh);
+        assert!(text.contains("成交分布窗口中有 1 分钟缺失或不完整"), "{text}");
     }
 
     #[test]
@@ -313,7 +394,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_call_gets_a_json_answer(name in "\\PC{0,30}", arguments in "\\PC{0,60}") {
-            let text = answer(&name, &arguments, &sample::report());
+            let (text, _) = answer(&name, &arguments, &sample::report(), Language::Zh);
             prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
         }
     }

@@ -133,11 +133,14 @@ pub struct Turn {
     pub model: Option<String>,
     /// Version of the model behind its name.
     pub fingerprint: Option<String>,
-    /// Tokens used.
-    pub usage: Usage,
+    /// Tokens used; none where the answer does not state them, or absurdly.
+    pub usage: Option<Usage>,
 }
 
-/// Tokens of one or several requests.
+/// Most tokens a stated usage is believed to have; the vendor's context holds a million.
+const MAX_TOKENS: u64 = 100_000_000;
+
+/// Tokens of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Usage {
     /// Tokens sent that were in the vendor's cache.
@@ -149,34 +152,27 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The sum of both.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
-            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
-            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
-        }
-    }
-
-    fn read(usage: &Value) -> Self {
-        let number = |value: &Value| value.as_u64().unwrap_or(0);
-        let prompt = number(&usage["prompt_tokens"]);
+    /// Both sums must be there: where one is missing nothing is known of the cost.
+    fn read(usage: &Value) -> Option<Self> {
+        let number = |value: &Value| value.as_u64().filter(|tokens| *tokens <= MAX_TOKENS);
+        let prompt = number(&usage["prompt_tokens"])?;
+        let output_tokens = number(&usage["completion_tokens"])?;
         let details = &usage["prompt_tokens_details"];
         let cached = [
             &usage["prompt_cache_hit_tokens"],
             &details["prompt_cache_hit_tokens"],
             &details["cached_tokens"],
         ];
-        let cached = cached
+        let cached_tokens = cached
             .into_iter()
             .find_map(Value::as_u64)
             .unwrap_or(0)
             .min(prompt);
-        Self {
-            cached_tokens: cached,
-            input_tokens: prompt - cached,
-            output_tokens: number(&usage["completion_tokens"]),
-        }
+        Some(Self {
+            cached_tokens,
+            input_tokens: prompt - cached_tokens,
+            output_tokens,
+        })
     }
 }
 
@@ -266,7 +262,22 @@ mod tests {
             input_tokens: 132,
             output_tokens: 60,
         };
-        assert_eq!(turn.usage, usage);
+        assert_eq!(turn.usage, Some(usage));
+    }
+
+    #[test]
+    fn a_usage_that_is_not_stated_is_not_nothing() {
+        for usage in [
+            json!(null),
+            json!({}),
+            json!({"prompt_tokens": 5}),
+            json!({"completion_tokens": 5}),
+            json!({"prompt_tokens": -5, "completion_tokens": 5}),
+            json!({"prompt_tokens": 5, "completion_tokens": 1e30}),
+        ] {
+            let answer = json!({"choices": [{"message": {}}], "usage": usage});
+            assert_eq!(Turn::read(&answer).unwrap().usage, None, "{answer}");
+        }
     }
 
     #[test]

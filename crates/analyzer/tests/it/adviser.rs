@@ -1,15 +1,17 @@
 //! One adviser over several cycles: when it asks the model, when it does not, and what the line says.
 
-use analyzer::adviser::Adviser;
+use analyzer::adviser::{Adviser, Situation};
 use analyzer::llm::models::{ModelList, Verdict};
 use analyzer::recommendation::{Recommendation, Source, Status};
 use analyzer::tick::tick_of;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use market_sim::model::{ModelConfig, ModelReply, ModelServer};
+use rust_decimal::Decimal;
 use secrecy::SecretString;
 use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::model::advice::AbstainReason;
 use strategy_core::model::report::MarketReport;
+use tokio_util::sync::CancellationToken;
 
 use crate::market::{self, KEY};
 
@@ -40,7 +42,19 @@ pub(crate) fn adviser(url: &str, extra: &str) -> Adviser {
 }
 
 pub(crate) async fn advise(adviser: &mut Adviser, report: &MarketReport) -> Recommendation {
-    adviser.advise(report, tick_of(None), market::now(), || 0.0).await
+    advise_at(adviser, report, market::now()).await
+}
+
+async fn advise_at(adviser: &mut Adviser, report: &MarketReport, now: DateTime<Utc>) -> Recommendation {
+    let situation = Situation {
+        report,
+        tick: tick_of(None),
+        book: None,
+        now,
+    };
+    adviser
+        .advise(&situation, &CancellationToken::new(), || 0.0)
+        .await
 }
 
 /// What a line says of its origin.
@@ -83,7 +97,9 @@ async fn the_line_of_a_good_model_rests_on_the_analysis() {
     assert!(line.confidence > 0.5 && !line.quotes.is_empty(), "{line:?}");
     let spending = line.model_usage.unwrap();
     assert_eq!(spending.requests, 2);
-    assert!(spending.usage.output_tokens > 0 && spending.cost_usd > 0.0);
+    assert!(spending.output_tokens > 0 && spending.cost_usd > Decimal::ZERO);
+    assert_eq!(spending.estimated_requests, 0);
+    assert_eq!(line.model_today.unwrap().spending, spending);
     let requests = server.requests();
     for request in &requests {
         assert_eq!(
@@ -96,6 +112,29 @@ async fn the_line_of_a_good_model_rests_on_the_analysis() {
     // The prefix that the vendor caches is the same in both rounds.
     assert_eq!(requests[0].body["messages"][0], requests[1].body["messages"][0]);
     assert_eq!(requests[0].body["tools"], requests[1].body["tools"]);
+}
+
+/// While thinking the model's reasoning goes back with every turn: the endpoint refuses anything else.
+#[tokio::test]
+async fn a_model_may_think_if_the_setting_says_so() {
+    let server = model().await;
+    let line = advise(
+        &mut adviser(&server.url(), "timeout: 20, thinking: true"),
+        &report(),
+    )
+    .await;
+    assert_eq!(said(&line), Said::Model);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in &requests {
+        assert_eq!(request.body["thinking"]["type"], "enabled");
+        assert!(request.body.get("temperature").is_none());
+    }
+    let reasoning = &requests[1].body["messages"][2]["reasoning_content"];
+    assert!(
+        reasoning.as_str().is_some_and(|text| !text.is_empty()),
+        "{reasoning}"
+    );
 }
 
 #[tokio::test]
@@ -129,7 +168,7 @@ async fn a_refused_key_is_not_tried_again_for_a_while() {
     // Later it is probed, and a key that works again is used.
     server.script().clear();
     let later = market::now() + TimeDelta::minutes(6);
-    let line = adviser.advise(&report, tick_of(None), later, || 0.0).await;
+    let line = advise_at(&mut adviser, &report, later).await;
     assert_eq!(said(&line), Said::Model);
     assert_eq!(adviser.trouble(), None);
 }
@@ -159,7 +198,7 @@ async fn beyond_the_budget_the_rules_advise() {
     assert_eq!(said(&advise(&mut adviser, &report).await), Said::Rules("budget"));
     assert_eq!(server.requests().len(), 2);
     let tomorrow = market::now() + TimeDelta::days(1);
-    let line = adviser.advise(&report, tick_of(None), tomorrow, || 0.0).await;
+    let line = advise_at(&mut adviser, &report, tomorrow).await;
     assert_eq!(said(&line), Said::Model);
 }
 
@@ -197,68 +236,11 @@ async fn data_that_do_not_allow_advice_cost_nothing() {
             minutes,
         };
         let report = analyze(&input, &Params::default());
-        let line = adviser.advise(&report, tick_of(None), now, || 0.0).await;
+        let line = advise_at(&mut adviser, &report, now).await;
         assert_eq!(
             (line.status, line.abstain_reason),
             (Status::Abstain, Some(reason))
         );
     }
     assert!(server.requests().is_empty());
-}
-
-/// What the model does in a cycle: mostly well, otherwise one of many things.
-fn mood(random: u64) -> Option<ModelReply> {
-    Some(match random % 48 {
-        0 => ModelReply::error(400, "no"),
-        1 => ModelReply::unauthorized(),
-        2 => ModelReply::no_balance(),
-        3 => ModelReply::blank_content(),
-        4 => ModelReply::text("Buy now, do not sell."),
-        5 => ModelReply::finish_reason("length"),
-        6 => ModelReply::finish_reason("content_filter"),
-        7 => ModelReply::AnswerWith(serde_json::json!({"price_range": [0, 0]})),
-        8 => ModelReply::dsml(),
-        9 => ModelReply::rate_limited(Some(3600)),
-        10 => ModelReply::unknown_tool(),
-        _ => return None,
-    })
-}
-
-#[tokio::test]
-async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
-    let server = model().await;
-    let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
-    let mut now = market::now();
-    let (mut requests, mut tokens, mut by_model) = (0, 0, 0);
-    let mut random = 88_172_645_463_325_252_u64;
-    for _cycle in 0..200 {
-        // Xorshift: the same moods in every run.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        server.script().clear();
-        if let Some(reply) = mood(random) {
-            server.script().always(reply);
-        }
-        let before = server.requests().len();
-        let line = adviser.advise(&report, tick_of(None), now, || 0.0).await;
-        now += TimeDelta::seconds(60);
-        let asked = server.requests().len() - before;
-        let spending = line.model_usage.map_or((0, 0), |spending| {
-            let usage = spending.usage;
-            let tokens = usage.cached_tokens + usage.input_tokens + usage.output_tokens;
-            (spending.requests as usize, tokens)
-        });
-        assert_eq!(spending.0, asked);
-        (requests, tokens) = (requests + spending.0, tokens + spending.1);
-        match said(&line) {
-            Said::Model => by_model += 1,
-            // The rules speak for a model that was not there, or not asked.
-            Said::Rules(_) => assert!(asked <= 1, "{line:?}"),
-            Said::Abstain(_) => assert!(asked >= 1 && line.quotes.is_empty(), "{line:?}"),
-        }
-    }
-    assert_eq!(requests, server.requests().len());
-    assert_eq!(tokens, server.stats().tokens());
-    assert!(by_model > 20, "{by_model}");
 }

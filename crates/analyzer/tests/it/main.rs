@@ -1,7 +1,8 @@
 //! The analyzer against a real Redis and a model that can misbehave.
 //!
 //! `feed` reads from Redis alone; `model_cases` asks one adviser per quirk of the model, `adviser` several times in
-//! a row; `cycle` runs whole cycles in process, `odd_redis` those on a Redis that is not as it should be; `explain`
+//! a row; `moody` a model that fails at random for two hundred cycles; `money` is about what that costs,
+//! `replay` about recorded answers, `refused` about lines that a disk or Redis did not take, `secrets` about the key; `cycle` runs whole cycles in process, `odd_redis` those on a Redis that is not as it should be; `explain`
 //! and `program` start the real binary. `market` holds the data they all see, `world` what a cycle runs on.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -13,6 +14,11 @@ mod feed;
 mod fixtures;
 mod market;
 mod model_cases;
+mod money;
+mod moody;
 mod odd_redis;
 mod program;
+mod refused;
+mod replay;
+mod secrets;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use analyzer::llm::cost::Ledger;
+use analyzer::purse::Purse;
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::{Decimal, dec};
 use strategy_core::config::{Config, Environment};
@@ -42,42 +42,46 @@ fn side(step: Decimal, wall: Decimal) -> Vec<DepthLevel> {
         .collect()
 }
 
-/// Now, as exactly as Redis keeps it.
-fn stored_now() -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(now().timestamp_micros()).unwrap()
+/// A time as exactly as Redis keeps it.
+fn stored(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap()
 }
 
 /// Twelve books, one a minute, the newest `age` old.
 pub(crate) fn books(age: TimeDelta) -> Vec<DepthSnapshot> {
+    let newest = stored(now()) - age;
     (0..12)
-        .map(|index| {
-            let at = stored_now() - age - TimeDelta::minutes(index);
-            let id = 1_000_000 - u64::try_from(index).unwrap();
-            let (bids, asks) = (side(dec!(-1), SUPPORT), side(dec!(1), dec!(110190)));
-            DepthSnapshot::new(symbol(), at, id, bids, asks).unwrap()
-        })
+        .map(|index| book(newest - TimeDelta::minutes(index)))
         .collect()
+}
+
+/// The book as it arrived then.
+pub(crate) fn book(at: DateTime<Utc>) -> DepthSnapshot {
+    let id = u64::try_from(at.timestamp()).unwrap();
+    let (bids, asks) = (side(dec!(-1), SUPPORT), side(dec!(1), dec!(110190)));
+    DepthSnapshot::new(symbol(), at, id, bids, asks).unwrap()
 }
 
 /// Complete minutes up to the last full one, newest first: trades between the walls.
 pub(crate) fn minutes(count: i64) -> Vec<MinuteFootprint> {
     let last = Minute::of(now()).unwrap().previous();
-    (0..count)
-        .map(|back| {
-            let mut minute = MinuteFootprint::empty(last.offset(-back), true);
-            for index in 0..40_i64 {
-                let trade = AggTrade {
-                    id: u64::try_from((10_000 - back) * 100 + index).unwrap(),
-                    price: Price::new(MID + Decimal::from((index * 7 + back) % 30 - 15)).unwrap(),
-                    quantity: Quantity::new(dec!(0.01) * Decimal::from(1 + index % 3)).unwrap(),
-                    traded_at: minute.minute.start_ms() + index,
-                    aggressor: Aggressor::from_buyer_is_maker(index % 2 == 0),
-                };
-                minute.add(&trade, BucketWidth::ONE).unwrap();
-            }
-            minute
-        })
-        .collect()
+    (0..count).map(|back| minute(last.offset(-back), back)).collect()
+}
+
+/// A complete minute of trades; `turn` moves their prices.
+pub(crate) fn minute(minute: Minute, turn: i64) -> MinuteFootprint {
+    let mut footprint = MinuteFootprint::empty(minute, true);
+    for index in 0..40_i64 {
+        let trade = AggTrade {
+            id: u64::try_from(minute.number() * 100 + index).unwrap(),
+            price: Price::new(MID + Decimal::from((index * 7 + turn) % 30 - 15)).unwrap(),
+            quantity: Quantity::new(dec!(0.01) * Decimal::from(1 + index % 3)).unwrap(),
+            traded_at: minute.start_ms() + index,
+            aggressor: Aggressor::from_buyer_is_maker(index % 2 == 0),
+        };
+        footprint.add(&trade, BucketWidth::ONE).unwrap();
+    }
+    footprint
 }
 
 /// Puts books and minutes into Redis as the collector lays them out.
@@ -114,6 +118,6 @@ pub(crate) fn config(text: &str) -> Config {
     Config::parse(text, "test.yaml", &environment).unwrap().0
 }
 
-pub(crate) fn nothing_spent() -> Ledger {
-    Ledger::new(now())
+pub(crate) fn nothing_spent() -> Purse {
+    Purse::new(now())
 }

@@ -39,10 +39,10 @@ fn once(name: &'static str, phase: Phase, reply: ModelReply, said: Said, request
     case
 }
 
-/// With the shortest limit there is.
+/// With a short limit.
 fn short(name: &'static str, reply: ModelReply, said: Said, requests: usize) -> Case {
     let mut case = case(name, Phase::Any, reply, said, requests);
-    case.timeout = "timeout: 1";
+    case.timeout = "timeout: 3";
     case
 }
 

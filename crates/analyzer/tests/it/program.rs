@@ -16,7 +16,7 @@ use crate::market::{self, KEY};
 /// Longest wait for anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn command(directory: &Path) -> Command {
+pub(crate) fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_analyzer"));
     command
         .current_dir(directory)
@@ -30,18 +30,18 @@ fn command(directory: &Path) -> Command {
     command
 }
 
-fn directory(redis_port: u16, model_url: &str) -> TempDir {
+pub(crate) fn directory(redis_port: u16, model_url: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let text = market::yaml(directory.path(), redis_port, model_url, "timeout: 45");
     std::fs::write(directory.path().join("analyzer.yaml"), text).unwrap();
     directory
 }
 
-async fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> Output {
     command(directory).args(arguments).output().await.unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -56,7 +56,7 @@ async fn signal(child: &Child, name: &str) {
 }
 
 /// Sends a signal and waits for the end; answers the exit code and how long it took.
-async fn end(mut child: Child, name: &str) -> (Option<i32>, Duration) {
+pub(crate) async fn end(mut child: Child, name: &str) -> (Option<i32>, Duration) {
     let asked = Instant::now();
     signal(&child, name).await;
     let status = tokio::time::timeout(PATIENCE, child.wait())
@@ -66,7 +66,7 @@ async fn end(mut child: Child, name: &str) -> (Option<i32>, Duration) {
     (status.code(), asked.elapsed())
 }
 
-async fn market_in_redis() -> RedisServer {
+pub(crate) async fn market_in_redis() -> RedisServer {
     let redis = RedisServer::start().await;
     let books = market::books(TimeDelta::seconds(5));
     market::publish(&mut redis.connection().await, &books, &market::minutes(60)).await;
@@ -92,6 +92,151 @@ async fn the_usual_arguments_and_exit_codes() {
         assert_eq!(refused.status.code(), Some(2), "{contradiction:?}");
         assert!(text(&refused.stderr).contains("Usage:") && refused.stdout.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_replayed_is_a_bad_argument() {
+    let directory = directory(1, "http://127.0.0.1:1/v1");
+    let path = directory.path().join("day.jsonl");
+    let record =
+        r#"{"timestamp":"2026-11-20T12:00:00Z","symbol":"BTCFDUSD","outcome":"accepted","turns":[]}"#;
+    for (content, words) in [
+        (
+            Some(format!("{record}\n{{\"torn\n")),
+            "line 2 of the recording day.jsonl",
+        ),
+        (Some(String::new()), "holds no conversation"),
+        (None, "cannot be read"),
+    ] {
+        match content {
+            Some(content) => std::fs::write(&path, content).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        for more in [&["--once"][..], &[]] {
+            let arguments = [more, &["--replay-model", "day.jsonl"]].concat();
+            let refused = run(directory.path(), &arguments).await;
+            assert_eq!(refused.status.code(), Some(2), "{words}");
+            assert!(text(&refused.stderr).contains(words), "{}", text(&refused.stderr));
+        }
+    }
+    assert!(!directory.path().join("logs").exists());
+    // Of another market: known only when the configuration is read.
+    std::fs::write(&path, record.replace("BTCFDUSD", "ETHFDUSD")).unwrap();
+    let refused = run(directory.path(), &["--once", "--replay-model", "day.jsonl"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("holds no conversation about BTCFDUSD"));
+}
+
+#[tokio::test]
+async fn without_a_model_one_line_says_why() {
+    for (setting, key, words) in [
+        (
+            "enabled: false",
+            KEY,
+            "the model is switched off by analyzer.deepseek.enabled",
+        ),
+        (
+            "timeout: 45",
+            "",
+            "no key for the model: the rules advise; set DEEPSEEK_API_KEY",
+        ),
+    ] {
+        let redis = market_in_redis().await;
+        let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
+        let yaml = directory.path().join("analyzer.yaml");
+        let settings = std::fs::read_to_string(&yaml).unwrap();
+        std::fs::write(&yaml, settings.replace("timeout: 45", setting)).unwrap();
+        let ran = command(directory.path())
+            .env("DEEPSEEK_API_KEY", key)
+            .arg("--once")
+            .output()
+            .await
+            .unwrap();
+        let errors = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(0), "{errors}");
+        let hints: Vec<&str> = errors
+            .lines()
+            .filter(|line| line.contains("the rules advise"))
+            .collect();
+        assert_eq!(hints.len(), 1, "{errors}");
+        assert!(hints[0].contains(words) && hints[0].contains("INFO"), "{errors}");
+        assert!(!errors.contains("WARN") && !errors.contains("ERROR"), "{errors}");
+    }
+}
+
+#[tokio::test]
+async fn one_cycle_checks_the_name_of_the_model_too() {
+    let (redis, model) = (
+        market_in_redis().await,
+        ModelServer::start(ModelConfig::default()).await.unwrap(),
+    );
+    for (name, words) in [
+        ("deepseek-flash", &["the vendor offers the model"][..]),
+        (
+            "deepseek-chat",
+            &[
+                "retired by the vendor on 2026-07-24 and is refused; the present model is deepseek-flash",
+                "the vendor does not offer the configured model",
+                "deepseek-v4-pro",
+            ],
+        ),
+        (
+            "deepseek-new",
+            &["the vendor does not offer the configured model"],
+        ),
+    ] {
+        let directory = directory(redis.port(), &model.url());
+        let yaml = directory.path().join("analyzer.yaml");
+        let settings = std::fs::read_to_string(&yaml).unwrap();
+        std::fs::write(
+            &yaml,
+            settings.replace("timeout: 45", &format!("timeout: 45, model: {name}")),
+        )
+        .unwrap();
+        let errors = text(&run(directory.path(), &["--once"]).await.stderr);
+        for words in words {
+            assert!(errors.contains(words), "{words}: {errors}");
+        }
+    }
+}
+
+/// A key that is refused, probed and refused again is said once; every line says it.
+#[tokio::test]
+async fn a_refusal_is_said_once() {
+    let (redis, model) = (
+        market_in_redis().await,
+        ModelServer::start(ModelConfig::default()).await.unwrap(),
+    );
+    model.script().always(ModelReply::unauthorized());
+    let directory = directory(redis.port(), &model.url());
+    let yaml = directory.path().join("analyzer.yaml");
+    let settings = std::fs::read_to_string(&yaml)
+        .unwrap()
+        .replace("timeout: 45", "timeout: 1");
+    std::fs::write(&yaml, format!("{settings}  analysis: {{interval_seconds: 2}}\n")).unwrap();
+    let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = directory.path().join("logs/trading_recommendations_btcfdusd.log");
+    let unauthorized = || {
+        let text = std::fs::read_to_string(&lines).unwrap_or_default();
+        text.matches(r#""fallback_reason":"unauthorized""#).count()
+    };
+    eventually("three lines", PATIENCE, async || unauthorized() >= 3)
+        .await
+        .unwrap();
+    let status = run(directory.path(), &["status"]).await;
+    assert_eq!(end(child, "TERM").await.0, Some(0));
+    let log = std::fs::read_to_string(directory.path().join("logs/strategy_agent.log")).unwrap();
+    let said = log
+        .lines()
+        .filter(|line| line.contains("the model's key is refused"));
+    assert_eq!(said.count(), 1, "{log}");
+    assert_eq!(model.stats().model_calls(), 1);
+    assert!(text(&status.stderr).contains("degraded: the model's key is refused"));
+    assert!(
+        text(&status.stdout).contains("model: deepseek-flash, not asked: unauthorized"),
+        "{}",
+        text(&status.stdout)
+    );
 }
 
 #[tokio::test]
@@ -164,33 +309,6 @@ async fn one_cycle_ends_with_code_zero_and_logs_to_both_places() {
             .unwrap()
             .contains(r#""source":"deepseek","status":"ok""#)
     );
-}
-
-#[tokio::test]
-async fn the_key_is_nowhere_to_be_found() {
-    let (redis, model) = (
-        market_in_redis().await,
-        ModelServer::start(ModelConfig::default()).await.unwrap(),
-    );
-    model
-        .script()
-        .next(ModelReply::error(401, &format!("Your api key: {KEY} is invalid")));
-    let directory = directory(redis.port(), &model.url());
-    let yaml = directory.path().join("analyzer.yaml");
-    let traced = std::fs::read_to_string(&yaml).unwrap().replace("DEBUG", "TRACE");
-    std::fs::write(&yaml, traced).unwrap();
-    let ran = run(directory.path(), &["--once"]).await;
-    let mut everything = text(&ran.stderr);
-    for folder in ["logs", "logs/model"] {
-        for entry in std::fs::read_dir(directory.path().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                everything.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    assert!(everything.contains("unauthorized"), "{everything}");
-    assert!(!everything.contains(KEY), "{everything}");
 }
 
 #[tokio::test]
@@ -309,6 +427,15 @@ async fn status_tells_a_running_program_from_one_that_is_not() {
     let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
     let healthy = async || run(directory.path(), &["status", "--json"]).await.status.code() == Some(0);
     eventually("it is healthy", PATIENCE, healthy).await.unwrap();
+    let words = text(&run(directory.path(), &["status"]).await.stdout);
+    for part in [
+        "healthy\n",
+        "model: deepseek-flash",
+        "last call: ",
+        " usd; at most 3 usd a day",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
     let (code, _) = end(child, "TERM").await;
     assert_eq!(code, Some(0));
     let after = run(directory.path(), &["status"]).await;

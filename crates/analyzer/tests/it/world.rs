@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use analyzer::llm::recording::Recording;
 use chrono::TimeDelta;
 use market_sim::model::{ModelConfig, ModelServer};
 use market_sim::redis::RedisServer;
@@ -99,8 +100,14 @@ pub(crate) fn is_success(code: ExitCode) -> bool {
 
 /// Runs one cycle as `--once` does.
 pub(crate) async fn once(config: &Config) -> bool {
+    once_with(config, None).await
+}
+
+/// Runs one cycle as `--once --replay-model FILE` does.
+pub(crate) async fn once_with(config: &Config, replay: Option<&Path>) -> bool {
     let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-    analyzer::run_once(config, None, &lifecycle).unwrap();
+    let recording = replay.map(|path| Recording::load(path).unwrap());
+    analyzer::run_once(config, recording, &lifecycle).unwrap();
     is_success(lifecycle.finish().await)
 }
 

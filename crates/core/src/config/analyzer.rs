@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rust_decimal::{Decimal, dec};
 
+use super::peak_hours::PeakHours;
 use super::reader::Section;
 use super::render::Rendered;
 use super::secret::Secret;
@@ -17,6 +18,9 @@ const MEGABYTE: u64 = 1024 * 1024;
 
 /// The vendor's present default model, as of 2026-11-15.
 const PRESENT_MODEL: &str = "deepseek-flash";
+
+/// Hours in which the vendor charges more, as of 2026-11-15.
+const PEAK_HOURS: &str = "01-04, 06-10";
 
 /// Settings of the analyzing program.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +53,7 @@ pub struct DeepseekConfig {
     /// Language of the prompt and of every reasoning, the model's and the rules'.
     pub language: Language,
     /// Money the model may cost per UTC day, in US dollars; beyond it the rules advise.
-    pub max_cost_per_day_usd: f64,
+    pub max_cost_per_day_usd: Decimal,
     /// What the vendor charges.
     pub prices: ModelPrices,
     /// The record of every conversation.
@@ -71,13 +75,15 @@ pub struct ArchiveConfig {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelPrices {
     /// Tokens sent that were in the vendor's cache.
-    pub cached_input_usd: f64,
+    pub cached_input_usd: Decimal,
     /// Tokens sent that were not.
-    pub input_usd: f64,
+    pub input_usd: Decimal,
     /// Tokens received.
-    pub output_usd: f64,
+    pub output_usd: Decimal,
     /// Times the price in peak hours, 1 or more.
-    pub peak_factor: f64,
+    pub peak_factor: Decimal,
+    /// When that is, Monday to Friday.
+    pub peak_hours: PeakHours,
 }
 
 /// What the analysis looks at.
@@ -136,12 +142,13 @@ impl AnalyzerConfig {
                 },
             );
         let prices = Rendered::default()
-            .set("cached_input_usd", model.prices.cached_input_usd)
-            .set("input_usd", model.prices.input_usd)
-            .set("output_usd", model.prices.output_usd)
-            .set("peak_factor", model.prices.peak_factor);
+            .decimal("cached_input_usd", model.prices.cached_input_usd)
+            .decimal("input_usd", model.prices.input_usd)
+            .decimal("output_usd", model.prices.output_usd)
+            .decimal("peak_factor", model.prices.peak_factor)
+            .set("peak_hours_utc", model.prices.peak_hours.to_string());
         let deepseek = deepseek
-            .set("max_cost_per_day_usd", model.max_cost_per_day_usd)
+            .decimal("max_cost_per_day_usd", model.max_cost_per_day_usd)
             .section("prices", prices)
             .section("archive", model.archive.render());
         let analysis = Rendered::default()
@@ -187,7 +194,7 @@ impl DeepseekConfig {
                 Language::Zh,
                 &[("zh", Language::Zh), ("en", Language::En)],
             ),
-            max_cost_per_day_usd: section.number(
+            max_cost_per_day_usd: section.decimal(
                 "max_cost_per_day_usd",
                 dec!(3),
                 Decimal::ZERO..=dec!(10_000),
@@ -203,12 +210,18 @@ impl DeepseekConfig {
 impl ModelPrices {
     /// Defaults are those of `deepseek-flash` as of 2026-11-15.
     fn read(mut section: Section<'_>) -> Self {
+        let hours = section.text("peak_hours_utc", PEAK_HOURS);
+        let peak_hours = PeakHours::parse(&hours).unwrap_or_else(|| {
+            section.problem("peak_hours_utc", "must be like 01-04, 06-10, or empty");
+            PeakHours::default()
+        });
         let usd = || Decimal::ZERO..=dec!(1000);
         let prices = Self {
-            cached_input_usd: section.number("cached_input_usd", dec!(0.003), usd()),
-            input_usd: section.number("input_usd", dec!(0.15), usd()),
-            output_usd: section.number("output_usd", dec!(0.60), usd()),
-            peak_factor: section.number("peak_factor", Decimal::TWO, Decimal::ONE..=dec!(100)),
+            cached_input_usd: section.decimal("cached_input_usd", dec!(0.003), usd()),
+            input_usd: section.decimal("input_usd", dec!(0.15), usd()),
+            output_usd: section.decimal("output_usd", dec!(0.60), usd()),
+            peak_factor: section.decimal("peak_factor", Decimal::TWO, Decimal::ONE..=dec!(100)),
+            peak_hours,
         };
         section.finish();
         prices

@@ -66,7 +66,7 @@ analyzer:
     thinking: false
     language: zh
     max_cost_per_day_usd: 3
-    prices: { cached_input_usd: 0.003, input_usd: 0.15, output_usd: 0.6, peak_factor: 2 }
+    prices: { cached_input_usd: 0.003, input_usd: 0.15, output_usd: 0.6, peak_factor: 2, peak_hours_utc: "01-04, 06-10" }
     archive: { enabled: true, max_size_mb_per_day: 100, retention_days: 14 }
   analysis: { interval_seconds: 60, min_order_volume_threshold: 0.01, support_resistance_threshold: 0.1,
     flow_window_minutes: 180, profile_window_minutes: 2880 }

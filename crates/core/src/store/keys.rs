@@ -54,6 +54,11 @@ impl Keys {
         self.named("analyzer_status")
     }
 
+    /// STRING with what the model cost today; expires.
+    pub fn model_spending(&self) -> String {
+        self.named("analyzer_model_spending")
+    }
+
     /// STRING with one analysis; `at` is Unix seconds with fraction; expires.
     pub fn analysis_result(&self, at: &str) -> String {
         self.named(&format!("analysis_results:{at}"))

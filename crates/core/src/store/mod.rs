@@ -14,6 +14,7 @@ mod link;
 mod record;
 mod result;
 mod scripts;
+mod spending;
 mod status;
 mod window;
 
@@ -27,5 +28,6 @@ pub use link::{Store, StoreOptions};
 pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
-pub use status::{AnalyzerStatus, Backfill, CollectorStatus, StatusVerdict};
+pub use spending::{DaySpending, Spending};
+pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
 pub use window::WindowContent;

@@ -56,4 +56,14 @@ impl Store {
             .await
             .map(|_| ())
     }
+
+    /// The recommendation lines, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn recommendations(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut command = redis::cmd("LRANGE");
+        command.arg(self.keys.recommendations()).arg(0).arg(-1);
+        self.query("read the recommendations", &command).await
+    }
 }

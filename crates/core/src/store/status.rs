@@ -1,10 +1,11 @@
 //! The status keys, and the verdict the `status` commands give on them.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
-use crate::store::{Store, StoreError};
+use crate::store::{DaySpending, Spending, Store, StoreError};
 use crate::time::{format_time, rfc3339};
 
 /// Seconds after which an unrenewed status disappears from Redis.
@@ -75,6 +76,43 @@ pub struct AnalyzerStatus {
     /// Counters since the start, by name.
     #[serde(default)]
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// The model and what it costs.
+    #[serde(default)]
+    pub model: Option<ModelStatus>,
+}
+
+/// The model and what it costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelStatus {
+    /// Its name, as configured; none when there is no model.
+    pub name: Option<String>,
+    /// Why it is not asked at the moment, as `fallback_reason` of the last line says it.
+    pub not_asked: Option<String>,
+    /// What the last conversation with it cost; none before the first.
+    pub last_call: Option<Spending>,
+    /// What it cost on the UTC day.
+    pub today: DaySpending,
+    /// What it may cost a day, in US dollars.
+    #[serde(with = "super::spending::usd")]
+    pub max_cost_per_day_usd: Decimal,
+}
+
+impl ModelStatus {
+    /// In words, a line for each fact.
+    pub fn words(&self) -> String {
+        let state = match (&self.name, &self.not_asked) {
+            (None, _) => "none, the rules advise".to_owned(),
+            (Some(name), None) => name.clone(),
+            (Some(name), Some(reason)) => format!("{name}, not asked: {reason}"),
+        };
+        let last = self.last_call.map_or("none".to_owned(), |call| call.to_string());
+        format!(
+            "model: {state}\nlast call: {last}\n{}: {}; at most {} usd a day\n",
+            self.today.day,
+            self.today.spending,
+            self.max_cost_per_day_usd.normalize()
+        )
+    }
 }
 
 /// What a `status` command concludes.

@@ -105,10 +105,12 @@ fn hold(results: &[Value]) -> Value {
     })
 }
 
+/// The levels a careful model leans on: those that are not said to be fleeting.
 fn levels(value: &Value) -> Vec<Level> {
     let levels = value.as_array().map_or(&[][..], Vec::as_slice);
     levels
         .iter()
+        .filter(|level| level["fleeting"] != true)
         .filter_map(|level| {
             Some(Level {
                 price: level["price"].as_f64()?,

@@ -142,6 +142,9 @@ async fn complete(
             Ok(body) => judge(shared, &body).await,
         }
     };
+    if response.status().is_client_error() {
+        shared.stats.add_model_refusal(1);
+    }
     lock(&shared.requests)[index].status = response.status().as_u16();
     response
 }
@@ -191,7 +194,7 @@ async fn send(shared: &Shared, body: &Value, accepted: &Accepted, reply: ModelRe
             build(status, headers, slow(bytes, chunk, pause))
         }
         ModelReply::Cut(keep) => {
-            let (status, mut headers, bytes) = content_of(shared, body, accepted, &ModelReply::Well);
+            let (status, mut headers, bytes) = content_of(shared, body, accepted, &reply);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             build(status, headers, cut(&bytes, keep))
         }
@@ -255,6 +258,13 @@ fn content_of(shared: &Shared, body: &Value, accepted: &Accepted, reply: &ModelR
     let hit = lock(&shared.cache).hit(prompt.clone());
     let (usage, total) = usage::usage(&prompt, hit, &message.to_string(), &reasoning);
     shared.stats.add_tokens(total);
+    if !matches!(reply, ModelReply::Cut(_)) {
+        let number = |name: &str| usage[name].as_u64().unwrap_or(0);
+        shared.stats.add_model_answer(1);
+        shared.stats.add_cached_tokens(number("prompt_cache_hit_tokens"));
+        shared.stats.add_input_tokens(number("prompt_cache_miss_tokens"));
+        shared.stats.add_output_tokens(number("completion_tokens"));
+    }
     let mut choice = json!({"index": 0, "message": message, "logprobs": null});
     if let Some(reason) = reason {
         choice["finish_reason"] = json!(reason);

@@ -103,6 +103,50 @@ async fn a_good_model_calls_both_tools_and_then_advises_at_a_level_it_was_given(
         .map(|answer| answer["usage"]["total_tokens"].as_u64().unwrap())
         .sum();
     assert_eq!(server.stats().tokens(), all);
+    let stats = server.stats();
+    assert_eq!((stats.model_answers(), stats.model_refusals()), (2, 0));
+    assert!(stats.cached_tokens() > 0);
+    let stated = stats.cached_tokens() + stats.input_tokens() + stats.output_tokens();
+    assert_eq!(stated, all);
+}
+
+#[tokio::test]
+async fn answers_refusals_and_what_was_cut_off_are_counted_apart() {
+    let server = server().await;
+    server.script().next(ModelReply::Cut(50));
+    let url = format!("{}/chat/completions", server.url());
+    let cut = client().post(&url).json(&request()).send().await.unwrap();
+    assert!(cut.text().await.is_err());
+    let stats = server.stats();
+    let stated = || stats.cached_tokens() + stats.input_tokens() + stats.output_tokens();
+    assert!(stats.tokens() > 0);
+    assert_eq!((stats.model_answers(), stated()), (0, 0));
+    for (reply, refusals) in [
+        (ModelReply::unauthorized(), 1),
+        (ModelReply::rate_limited(None), 2),
+        (ModelReply::error(503, "busy"), 2),
+        (ModelReply::body("<html>"), 2),
+    ] {
+        server.script().next(reply);
+        let _answered = post(&server, &request()).await;
+        assert_eq!((stats.model_answers(), stats.model_refusals()), (0, refusals));
+    }
+    assert_eq!(stats.model_calls(), 5);
+}
+
+#[tokio::test]
+async fn a_good_model_does_not_lean_on_a_fleeting_wall() {
+    let server = server().await;
+    let first = complete(&server, &request()).await;
+    let depth = json!({
+        "best_bid": 110_150.0, "best_ask": 110_153.0,
+        "support_levels": [{"price": 110_100, "strength": 0.5, "fleeting": false},
+                           {"price": 110_136, "strength": 0.9, "fleeting": true}],
+    });
+    let second = complete(&server, &with_results(request(), &first, &[depth, json!({})])).await;
+    let advice = second["choices"][0]["message"]["content"].as_str().unwrap();
+    let advice: Value = serde_json::from_str(advice).unwrap();
+    assert_eq!(advice["price_range"], json!([110_096.0, 110_104.0]));
 }
 
 #[tokio::test]

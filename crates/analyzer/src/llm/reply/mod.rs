@@ -10,11 +10,12 @@ mod given;
 
 use rust_decimal::{Decimal, dec};
 use serde_json::Value;
+use strategy_core::config::Language;
 use strategy_core::model::advice::{Action, PriceRange, RiskLevel};
 use strategy_core::model::report::Number;
 use strategy_core::num::{parse_decimal, to_f64};
 
-pub use self::given::Given;
+pub use self::given::{Given, Shown, is_inside};
 
 /// Farthest an end of the range may be from mid, as a share of it.
 const MAX_DISTANCE: Decimal = dec!(0.03);
@@ -25,7 +26,7 @@ const MAX_WIDTH: Decimal = dec!(0.01);
 /// Longest reasoning that is kept, in characters.
 const MAX_REASONING: usize = 2000;
 
-/// Why an answer cannot be used. The text is also what the model is told in the repair round.
+/// Why an answer cannot be used. The model is told in its language, in [`ReplyError::words`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
@@ -89,12 +90,120 @@ pub enum ReplyError {
         /// Upper end.
         high: Decimal,
     },
+    /// Orders of this action would have to cross the book.
+    #[error("{}", crossing(*.action, *.bid, *.ask))]
+    CrossesMarket {
+        /// The action.
+        action: Action,
+        /// Best bid.
+        bid: Decimal,
+        /// Best ask.
+        ask: Decimal,
+    },
+    /// All of it is a vacuum.
+    #[error("price_range {low} to {high} lies in a liquidity vacuum, where no order should stand")]
+    InVacuum {
+        /// Lower end.
+        low: Decimal,
+        /// Upper end.
+        high: Decimal,
+    },
+    /// It touches fleeting walls and nothing else.
+    #[error("price_range {low} to {high} touches nothing but a fleeting wall")]
+    OnlyFleeting {
+        /// Lower end.
+        low: Decimal,
+        /// Upper end.
+        high: Decimal,
+    },
+    /// It touches only what speaks for the opposite.
+    #[error("price_range {low} to {high} touches no level or zone on the side of the market of {}", spelled(*.action))]
+    WrongSide {
+        /// The action.
+        action: Action,
+        /// Lower end.
+        low: Decimal,
+        /// Upper end.
+        high: Decimal,
+    },
     /// The turn did not end with an answer.
     #[error("the answer ended with {0:?}")]
     Finish(String),
     /// The model kept calling tools.
     #[error("the model called tools in every round")]
     EndlessTools,
+}
+
+impl ReplyError {
+    /// The reason in the language of the prompt.
+    pub fn words(&self, language: Language) -> String {
+        match language {
+            Language::En => self.to_string(),
+            Language::Zh => self.chinese(),
+        }
+    }
+
+    fn chinese(&self) -> String {
+        match self {
+            Self::Blank => "回答为空".to_owned(),
+            Self::ToolMarkup => "回答是以文本形式写出的工具调用".to_owned(),
+            Self::NoObject => "回答中没有完整的、含 action 的 json 对象".to_owned(),
+            Self::Ambiguous => "回答中有多个含 action 的 json 对象".to_owned(),
+            Self::Missing(field) => format!("缺少字段 {field}"),
+            Self::Twice(field) => format!("字段 {field} 出现两次"),
+            Self::Wrong { field, expected } => {
+                let expected = match *expected {
+                    "a text" => "非空文字",
+                    "a number from 0 to 1" => "0 到 1 的数字",
+                    "[low, high] with two positive numbers" => "[低价, 高价] 两个正数",
+                    // Words of the form itself.
+                    other => &other.replace(" or ", " 或 "),
+                };
+                format!("字段 {field} 的值无效，应为：{expected}")
+            }
+            Self::Reversed { low, high } => format!("price_range 的低价 {low} 高于高价 {high}"),
+            Self::FarFromMarket { low, high, mid } => {
+                format!("price_range {low} 至 {high} 距离市价 {mid} 超过 3%")
+            }
+            Self::TooWide { low, high } => format!("price_range {low} 至 {high} 的宽度超过价格的 1%"),
+            Self::TouchesNothing { low, high } => {
+                format!("price_range {low} 至 {high} 没有触及给出的任何价位或区间")
+            }
+            Self::CrossesMarket { action, bid, ask } => match action {
+                Action::Sell => format!("SELL 的 price_range 全部在最优买价 {bid} 或以下，无法被动挂卖单"),
+                _ => format!("BUY 的 price_range 全部在最优卖价 {ask} 或以上，无法被动挂买单"),
+            },
+            Self::InVacuum { low, high } => {
+                format!("price_range {low} 至 {high} 全部位于流动性真空区，不应在其中挂单")
+            }
+            Self::OnlyFleeting { low, high } => {
+                format!("price_range {low} 至 {high} 只触及随时可能撤走的挂单墙（fleeting）")
+            }
+            Self::WrongSide { action, low, high } => format!(
+                "price_range {low} 至 {high} 没有触及支持 {} 一侧的价位或区间",
+                spelled(*action)
+            ),
+            Self::Finish(reason) => format!("回答以 {reason:?} 结束"),
+            Self::EndlessTools => "每一轮都在调用工具".to_owned(),
+        }
+    }
+}
+
+fn spelled(action: Action) -> &'static str {
+    match action {
+        Action::Buy => "BUY",
+        Action::Sell => "SELL",
+        Action::Hold => "HOLD",
+    }
+}
+
+fn crossing(action: Action, bid: Decimal, ask: Decimal) -> String {
+    match action {
+        Action::Sell => {
+            format!("price_range of a SELL lies at or below the best bid {bid}: no ask can rest there")
+        }
+        _ => format!("price_range of a BUY lies at or above the best ask {ask}: no bid can rest there"),
+    }
 }
 
 /// A complete answer, its fields in their types.
@@ -124,11 +233,11 @@ pub fn judge(text: &str, given: &Given) -> Result<Answer, ReplyError> {
         return Err(ReplyError::ToolMarkup);
     }
     let answer = Answer::read(&find::object(text)?)?;
-    check_range(&answer.range, given)?;
+    check_range(answer.action, &answer.range, given)?;
     Ok(answer)
 }
 
-fn check_range(range: &PriceRange, given: &Given) -> Result<(), ReplyError> {
+fn check_range(action: Action, range: &PriceRange, given: &Given) -> Result<(), ReplyError> {
     let (low, high) = (range.low.get(), range.high.get());
     let mid = given.mid();
     if low > high {
@@ -141,11 +250,7 @@ fn check_range(range: &PriceRange, given: &Given) -> Result<(), ReplyError> {
     if high - low > mid * MAX_WIDTH {
         return Err(ReplyError::TooWide { low, high });
     }
-    if given.touches(low, high) {
-        Ok(())
-    } else {
-        Err(ReplyError::TouchesNothing { low, high })
-    }
+    given.judge(action, low, high)
 }
 
 impl Answer {

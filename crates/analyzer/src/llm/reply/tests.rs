@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn given() -> Given {
-    Given::for_test(dec!(110150), &[dec!(110136), dec!(110200)])
+    Given::for_test()
 }
 
 fn good() -> Value {
@@ -152,6 +152,45 @@ fn broken_incomplete_and_absurd_answers_are_refused() {
     }
 }
 
+#[test]
+fn ranges_where_no_order_of_the_action_belongs_are_refused() {
+    let cases = [
+        (
+            with("price_range", json!([110_160, 110_205])),
+            ReplyError::CrossesMarket {
+                action: Action::Buy,
+                bid: dec!(110149.99),
+                ask: dec!(110150.01),
+            },
+        ),
+        (
+            with("price_range", json!([110_016, 110_025])),
+            ReplyError::InVacuum {
+                low: dec!(110016),
+                high: dec!(110025),
+            },
+        ),
+        (
+            with("price_range", json!([110_105, 110_115])),
+            ReplyError::OnlyFleeting {
+                low: dec!(110105),
+                high: dec!(110115),
+            },
+        ),
+        (
+            with("price_range", json!([110_145, 110_205])),
+            ReplyError::WrongSide {
+                action: Action::Buy,
+                low: dec!(110145),
+                high: dec!(110205),
+            },
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(judge(&text, &given()), Err(expected), "{text}");
+    }
+}
+
 /// The answers of a corpus with their names: each follows a line `### name`.
 fn corpus(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let answers = text.split("### ").skip(1);
@@ -203,7 +242,8 @@ proptest! {
             let (low, high) = (answer.range.low.get(), answer.range.high.get());
             prop_assert!(low <= high && low > dec!(106000) && high < dec!(114000));
             prop_assert!((0.0..=1.0).contains(&answer.confidence));
-            prop_assert!(given().touches(low, high));
+            prop_assert!(given().touches(low, high) && low < dec!(110150.01));
+            prop_assert!(!(low >= dec!(110015) && high < dec!(110026)));
         }
     }
 }
