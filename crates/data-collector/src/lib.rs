@@ -40,7 +40,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::error::CollectorError;
 
-use crate::binance::rest::{RestClient, RestOptions};
+use crate::binance::rest::RestClient;
+use crate::binance::transport::TransportOptions;
 use crate::shared::{Settings, Shared};
 
 /// File in `storage/` that remembers an order of the exchange to wait.
@@ -66,15 +67,17 @@ struct Plan {
 impl Plan {
     fn new(config: &Config) -> Result<Self, CollectorError> {
         let (settings, started) = (settings(config), Instant::now());
-        let rest = RestClient::new(RestOptions {
-            base: config.binance.rest_api_base.clone(),
-            symbol: settings.symbol.clone(),
-            weight_per_minute: config.binance.rate_limit_requests_per_minute,
-            timeout: config.binance.timeout,
-            hold_file: settings.storage_dir.join(HOLD_FILE),
-            started,
-            clock: Arc::new(SystemClock),
-        });
+        let rest = RestClient::new(
+            settings.symbol.clone(),
+            TransportOptions {
+                base: config.binance.rest_api_base.clone(),
+                weight_per_minute: config.binance.rate_limit_requests_per_minute,
+                timeout: config.binance.timeout,
+                hold_file: settings.storage_dir.join(HOLD_FILE),
+                started,
+                clock: Arc::new(SystemClock),
+            },
+        );
         Ok(Self {
             settings,
             rest: Arc::new(rest.map_err(CollectorError::Http)?),

@@ -1,8 +1,8 @@
 //! The exchange, as this program sees it.
 //!
 //! Facts are from the Binance spot documents (`rest-api.md`, `web-socket-streams.md`, 2026-07-21).
-//! `wire` and `parse` turn bytes into the model, `rest` and `socket` move bytes, `budget` decides when a
-//! request may go out. Nothing here decides what is recorded.
+//! `wire` and `parse` turn bytes into the model, `rest` asks, `transport` and `socket` move bytes,
+//! `budget` decides when a request may go out. Nothing here decides what is recorded.
 
 pub(crate) mod books;
 pub(crate) mod budget;
@@ -12,4 +12,6 @@ pub(crate) mod parse;
 pub(crate) mod refusal;
 pub(crate) mod rest;
 pub(crate) mod socket;
+pub(crate) mod transport;
+mod unchanged;
 pub(crate) mod wire;

@@ -128,7 +128,7 @@ mod tests {
     use strategy_core::time::SystemClock;
     use tokio::time::Instant;
 
-    use crate::binance::rest::RestOptions;
+    use crate::binance::transport::TransportOptions;
 
     fn window(minutes: &[(i64, Option<u64>, bool)]) -> WindowImage {
         let mut batch = BTreeMap::new();
@@ -150,15 +150,17 @@ mod tests {
         let exchange = Exchange::start(Arc::new(tape), clock, ExchangeConfig::default())
             .await
             .unwrap();
-        let rest = RestClient::new(RestOptions {
-            base: exchange.rest_url(),
+        let rest = RestClient::new(
             symbol,
-            weight_per_minute: 6000,
-            timeout: Duration::from_secs(5),
-            hold_file: std::env::temp_dir().join("no-such-directory/hold"),
-            started: Instant::now(),
-            clock: Arc::new(SystemClock),
-        });
+            TransportOptions {
+                base: exchange.rest_url(),
+                weight_per_minute: 6000,
+                timeout: Duration::from_secs(5),
+                hold_file: std::env::temp_dir().join("no-such-directory/hold"),
+                started: Instant::now(),
+                clock: Arc::new(SystemClock),
+            },
+        );
         (exchange, rest.unwrap(), now)
     }
 

@@ -61,6 +61,7 @@ fn plan(shared: &Shared) -> BookPlan {
     let settings = &shared.settings;
     let plan = shared
         .rest
+        .transport()
         .plan_books(settings.depth_limit, settings.depth_interval);
     if let Some(shortfall) = &plan.shortfall {
         tracing::warn!(

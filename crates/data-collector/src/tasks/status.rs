@@ -78,12 +78,12 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         ("invalidated_minutes", recorder.invalidated_minutes),
         ("minutes_complete", recorder.minutes_complete),
         ("minutes_incomplete", recorder.minutes_incomplete),
-        ("rest_weight", shared.rest.weight_spent()),
+        ("rest_weight", shared.rest.transport().weight_spent()),
     ] {
         counters.insert(name.to_owned(), count);
     }
     let mut degraded = state.reasons();
-    degraded.extend(shared.rest.notices());
+    degraded.extend(shared.rest.transport().notices());
     CollectorStatus {
         is_running,
         symbol: shared.settings.symbol.to_string(),

@@ -119,7 +119,7 @@ impl TradeTask {
 
     fn start_what_is_due(&mut self) {
         let uptime = self.shared.uptime();
-        let banned = self.shared.rest.banned_for();
+        let banned = self.shared.rest.transport().banned_for();
         if !banned.is_zero() {
             self.session.hold_until(uptime + banned);
         }
@@ -168,7 +168,7 @@ impl TradeTask {
                 self.session.on_open_failed(uptime, rand::random());
                 if let Some((status, retry_after)) = error.refusal() {
                     self.session.on_refused(status, retry_after.wait(), uptime);
-                    self.shared.rest.on_stream_refused(&error);
+                    self.shared.rest.transport().on_stream_refused(&error);
                 }
                 let delay = self.session.retry_at().saturating_sub(uptime);
                 tracing::warn!(
