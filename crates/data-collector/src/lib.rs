@@ -21,6 +21,7 @@ mod health;
 mod minutes;
 mod outbox;
 mod postponed;
+mod progress;
 mod recent;
 mod recorder;
 mod session;

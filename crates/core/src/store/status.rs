@@ -21,6 +21,9 @@ pub struct Backfill {
     pub done_minutes: u64,
     /// Minutes that were missing or became missing since the start.
     pub total_minutes: u64,
+    /// Time until all are filled, at the pace so far; `None` while there is no pace, and when nothing is missing.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
 }
 
 /// `data_collector_status`.

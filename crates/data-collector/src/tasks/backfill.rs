@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strategy_core::backoff::Backoff;
-use strategy_core::store::Backfill;
 use strategy_core::telemetry::PROGRESS;
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
@@ -17,6 +16,7 @@ use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::postponed::Postponed;
+use crate::progress::{FillProgress, Step};
 use crate::recorder::{Reach, doubt_future};
 use crate::shared::Shared;
 
@@ -46,10 +46,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         postponed: Postponed::default(),
         useless_answers: 0,
         begun: None,
-        done: 0,
-        total: 0,
+        progress: FillProgress::default(),
         logged: None,
-        started: None,
         shared,
     };
     let stop = task.shared.stop.clone();
@@ -65,10 +63,8 @@ struct BackfillTask {
     useless_answers: u32,
     /// First minute that was not history when the program began.
     begun: Option<Minute>,
-    done: u64,
-    total: u64,
+    progress: FillProgress,
     logged: Option<Uptime>,
-    started: Option<Uptime>,
 }
 
 impl BackfillTask {
@@ -240,63 +236,35 @@ impl BackfillTask {
 
     fn report(&mut self, missing: u64) {
         let uptime = self.shared.uptime();
-        if missing == 0 {
-            if self.started.take().is_some() {
-                self.done = self.total;
+        let step = self.progress.note(missing, uptime);
+        let backfill = self.progress.backfill(uptime);
+        match step {
+            Step::Idle => {}
+            Step::Filled => {
                 tracing::info!(target: PROGRESS, "");
-                tracing::info!(minutes = self.total, "the window is whole");
+                let minutes = backfill.total_minutes;
+                match self.postponed.len() {
+                    0 => tracing::info!(minutes, "the window is whole"),
+                    put_off => tracing::info!(
+                        minutes,
+                        put_off,
+                        "the window is as whole as the exchange's history"
+                    ),
+                }
             }
-        } else {
-            let started = *self.started.get_or_insert(uptime);
-            self.total = self.total.max(self.done + missing);
-            self.done = self.total - missing;
-            let spent = uptime.saturating_sub(started).as_secs_f64();
-            let left = if self.done > 0 {
-                spent / self.done as f64 * missing as f64
-            } else {
-                0.0
-            }
-            .round();
-            tracing::info!(target: PROGRESS, "{}", progress_bar(self.done, self.total, left));
-            if self.logged.is_none_or(|logged| uptime >= logged + LOG_EVERY) {
-                self.logged = Some(uptime);
-                tracing::info!(
-                    done_minutes = self.done,
-                    total_minutes = self.total,
-                    seconds_left = left,
-                    "filling the window from the exchange's history"
-                );
+            Step::Filling => {
+                tracing::info!(target: PROGRESS, "{}", self.progress.bar(uptime));
+                if self.logged.is_none_or(|logged| uptime >= logged + LOG_EVERY) {
+                    self.logged = Some(uptime);
+                    tracing::info!(
+                        done_minutes = backfill.done_minutes,
+                        total_minutes = backfill.total_minutes,
+                        seconds_left = backfill.seconds_left,
+                        "filling the window from the exchange's history"
+                    );
+                }
             }
         }
-        let backfill = Backfill {
-            done_minutes: self.done,
-            total_minutes: self.total,
-        };
         self.shared.health.update(|state| state.backfill = backfill);
-    }
-}
-
-/// For a terminal: `[#####.....] 50 %  1440 of 2880 minutes, about 75 s left`.
-fn progress_bar(done: u64, total: u64, seconds_left: f64) -> String {
-    const WIDTH: u64 = 30;
-    let filled = usize::try_from(done * WIDTH / total.max(1)).unwrap_or(0);
-    let empty = usize::try_from(WIDTH).unwrap_or(0).saturating_sub(filled);
-    let percent = done * 100 / total.max(1);
-    let (bar, rest) = ("#".repeat(filled), ".".repeat(empty));
-    format!("[{bar}{rest}] {percent} %  {done} of {total} minutes, about {seconds_left:.0} s left")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bar_says_how_far_it_is() {
-        let bar = progress_bar(1440, 2880, 75.4);
-        assert_eq!(
-            bar,
-            "[###############...............] 50 %  1440 of 2880 minutes, about 75 s left"
-        );
-        assert!(progress_bar(0, 0, 0.0).contains("0 of 0"));
     }
 }
