@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
 use strategy_core::num::{BucketWidth, NumError};
 use strategy_core::store::WindowImage;
-use strategy_core::time::{MINUTE_MS, Minute};
+use strategy_core::time::{ExchangeMs, MINUTE_MS, Minute};
 
 use crate::binance::parse::TradeRow;
 use crate::chain::gaps;
@@ -124,34 +124,46 @@ pub(crate) struct ChunkReader {
 }
 
 impl ChunkReader {
-    /// Begins with the first trade at or after the start of the chunk; `None` means that there is none.
-    pub(crate) fn new(
+    /// Begins with the first row at or after the start of the chunk, as the exchange has given it; `None` there
+    /// means that it has none. `head` is the newest trade known before it was asked.
+    ///
+    /// Returns `None` if the two contradict each other: there must be a trade and none is shown, or the first one
+    /// has a higher id and an earlier time than the newest, because the ids began anew in between.
+    pub(crate) fn begin(
         chunk: Chunk,
-        first_id: Option<u64>,
-        head: u64,
+        first: Option<TradeRow>,
+        head: (u64, ExchangeMs),
         width: BucketWidth,
-    ) -> (Self, Progress) {
+    ) -> Option<(Self, Progress)> {
+        let contradicts = match first {
+            None => head.1 >= chunk.first.start_ms(),
+            Some(TradeRow::Trade(trade)) => trade.id > head.0 && trade.traded_at < head.1,
+            Some(TradeRow::Dead { .. } | TradeRow::Unreadable { .. }) => false,
+        };
+        if contradicts {
+            return None;
+        }
         let mut minutes = BTreeMap::new();
         let mut minute = chunk.first;
         while minute <= chunk.last {
             minutes.insert(minute, MinuteFootprint::empty(minute, true));
             minute = minute.next();
         }
-        let next_id = first_id.unwrap_or(0);
+        let next_id = first.map_or(0, |row| row.id());
         let reader = Self {
             chunk,
             width,
             minutes,
             next_id,
-            head,
+            head: head.0,
             doubted: Vec::new(),
             holes: Vec::new(),
             reached: chunk.first,
             spoil_next: false,
             trades: 0,
         };
-        let progress = first_id.map_or(Progress::Done, |from| Progress::Ask { from });
-        (reader, progress)
+        let progress = first.map_or(Progress::Done, |row| Progress::Ask { from: row.id() });
+        Some((reader, progress))
     }
 
     /// Takes the page that was asked for.
@@ -332,13 +344,38 @@ mod tests {
         assert_eq!(lacking(&window(&full), 100, &[-9]), (Some((5, 9)), 10));
     }
 
+    /// A reader of a chunk whose first row has number 10.
+    fn reader(chunk: Chunk, head: u64) -> (ChunkReader, Progress) {
+        let first = Some(row(10, chunk.first, 0));
+        ChunkReader::begin(chunk, first, (head, chunk.first.start_ms()), BucketWidth::ONE).unwrap()
+    }
+
+    #[test]
+    fn answers_that_contradict_each_other_begin_nothing() {
+        let chunk = Chunk {
+            first: minute(1),
+            last: minute(2),
+        };
+        let begins = |first: Option<TradeRow>, head: (u64, ExchangeMs)| {
+            ChunkReader::begin(chunk, first, head, BucketWidth::ONE).is_some()
+        };
+        let at = |number: i64| minute(number).start_ms();
+        // Nothing since then, but the newest trade is younger.
+        assert!(begins(None, (50, at(0))) && !begins(None, (50, at(1))));
+        // The ids began anew after this stretch.
+        assert!(!begins(Some(row(900, minute(1), 0)), (50, at(5))));
+        // Traded after the newest that was known.
+        assert!(begins(Some(row(51, minute(6), 0)), (50, at(5))));
+        assert!(begins(Some(row(10, minute(1), 0)), (50, at(5))));
+    }
+
     #[test]
     fn a_chunk_takes_exactly_its_own_trades() {
         let chunk = Chunk {
             first: minute(1),
             last: minute(2),
         };
-        let (mut reader, progress) = ChunkReader::new(chunk, Some(10), 1000, BucketWidth::ONE);
+        let (mut reader, progress) = reader(chunk, 1000);
         assert_eq!(progress, Progress::Ask { from: 10 });
         let page = [
             row(10, minute(1), 0),
@@ -366,7 +403,7 @@ mod tests {
             first: minute(1),
             last: minute(1),
         };
-        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 13, BucketWidth::ONE);
+        let (mut reader, _) = reader(chunk, 13);
         let page = [row(10, minute(1), 0), row(13, minute(1), 5)];
         assert_eq!(reader.on_page(&page), Ok(Progress::Ask { from: 11 }));
         assert_eq!(reader.on_page(&page[1..]), Ok(Progress::Done));
@@ -381,7 +418,7 @@ mod tests {
             first: minute(1),
             last: minute(2),
         };
-        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 30, BucketWidth::ONE);
+        let (mut reader, _) = reader(chunk, 30);
         // Missing: 11 before a dead row, 14 to 15 across the minutes, 17 at the end of the chunk.
         let page = [
             row(10, minute(1), 0),
@@ -407,7 +444,7 @@ mod tests {
             last: minute(5),
         };
         let complete = |page: &[TradeRow]| {
-            let (mut reader, _) = ChunkReader::new(chunk, Some(10), 1000, BucketWidth::ONE);
+            let (mut reader, _) = reader(chunk, 1000);
             let asked_again = reader.on_page(page).unwrap();
             assert!(
                 matches!(asked_again, Progress::Ask { .. }),
@@ -447,7 +484,7 @@ mod tests {
             first: minute(1),
             last: minute(1),
         };
-        let (mut reader, _) = ChunkReader::new(chunk, Some(10), 11, BucketWidth::ONE);
+        let (mut reader, _) = reader(chunk, 11);
         assert_eq!(
             reader.on_page(&[row(10, minute(1), 0)]),
             Ok(Progress::Ask { from: 11 })
@@ -462,7 +499,8 @@ mod tests {
             first: minute(1),
             last: minute(3),
         };
-        let (reader, progress) = ChunkReader::new(chunk, None, 5, BucketWidth::ONE);
+        let begun = ChunkReader::begin(chunk, None, (5, minute(0).start_ms()), BucketWidth::ONE);
+        let (reader, progress) = begun.unwrap();
         assert_eq!(progress, Progress::Done);
         assert!(
             reader

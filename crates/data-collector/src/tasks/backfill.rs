@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use crate::backfill::{CHUNK_MINUTES, Chunk, ChunkReader, Lacking, Progress};
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
-use crate::binance::parse::TradeRow;
 use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
@@ -185,18 +184,10 @@ impl BackfillTask {
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
             .await?;
-        match first {
-            None if head.1 >= chunk.first.start_ms() => {
-                return Err(RestError::Contradiction { id: head.0 });
-            }
-            // A higher id and an earlier time: the exchange began its ids anew since then.
-            Some(TradeRow::Trade(trade)) if trade.id > head.0 && trade.traded_at < head.1 => {
-                return Err(RestError::Contradiction { id: head.0 });
-            }
-            _ => {}
-        }
         let width = self.shared.settings.bucket_width;
-        let (mut reader, mut progress) = ChunkReader::new(chunk, first.map(|row| row.id()), head.0, width);
+        let Some((mut reader, mut progress)) = ChunkReader::begin(chunk, first, head, width) else {
+            return Err(RestError::Contradiction { id: head.0 });
+        };
         while let Progress::Ask { from } = progress {
             let mut rows = rest.trades_from(from, Urgency::History).await?;
             if rows.is_empty() {
