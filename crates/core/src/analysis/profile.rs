@@ -37,6 +37,19 @@ pub(crate) struct Area {
     pub(crate) high: usize,
     /// Volume of the rows.
     pub(crate) volume: Amount,
+    /// The step that reached 70 %; none when the point of control alone holds as much.
+    pub(crate) last_step: Option<Step>,
+}
+
+/// One step of a value area that grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Volume before it.
+    pub(crate) before: Amount,
+    /// Volume of the rows above that it looked at.
+    pub(crate) above: Amount,
+    /// Volume of the rows below that it looked at.
+    pub(crate) below: Amount,
 }
 
 impl Profile {
@@ -94,6 +107,11 @@ fn point_of_control(rows: &[Amount]) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
+/// 70 % of a volume in base units of the profile, for a person to compare with.
+pub(crate) fn target(total: Amount) -> Amount {
+    total * VALUE_AREA_TENTHS / 10
+}
+
 /// Grows from the point of control until 70 % of the volume is inside: the larger of the next rows above
 /// and the next rows below first, a tie goes up; where only one row is left it stands alone.
 fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
@@ -104,11 +122,17 @@ fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
     let total: Amount = rows.iter().sum();
     let (mut low, mut high) = (poc, poc);
     let mut volume = rows.get(poc).copied().unwrap_or(0);
+    let mut last_step = None;
     while volume * 10 < total * VALUE_AREA_TENTHS {
         let above_end = (high + step).min(rows.len() - 1);
         let below_end = low.saturating_sub(step);
         let above: Amount = rows[high + 1..=above_end].iter().sum();
         let below: Amount = rows[below_end..low].iter().sum();
+        last_step = Some(Step {
+            before: volume,
+            above,
+            below,
+        });
         if above_end > high && (above >= below || below_end == low) {
             high = above_end;
             volume += above;
@@ -119,7 +143,12 @@ fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
             break;
         }
     }
-    Area { low, high, volume }
+    Area {
+        low,
+        high,
+        volume,
+        last_step,
+    }
 }
 
 #[cfg(test)]

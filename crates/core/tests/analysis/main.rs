@@ -4,8 +4,10 @@
 
 mod advice;
 mod builders;
+mod evidence;
 mod fixtures;
 mod invariants;
 mod planted_truth;
+mod rebuilt;
 mod recorded;
 mod regressions;
