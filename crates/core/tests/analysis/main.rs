@@ -4,7 +4,9 @@
 
 mod advice;
 mod builders;
+mod documented;
 mod evidence;
+mod fields;
 mod fixtures;
 mod invariants;
 mod planted_truth;

@@ -5,18 +5,18 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Starts at a seed.
+    /// Starts at a seed. The seed is mixed: otherwise the numbers of one seed would be those of the seed before,
+    /// shifted by one, and a thousand books much the same book.
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678))
+        Self(mixed(
+            mixed(seed.wrapping_add(0x1234_5678)) ^ 0x9E37_79B9_7F4A_7C15,
+        ))
     }
 
     /// The next 64 bits.
     pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        mixed(self.0)
     }
 
     /// A whole number from `low` to `high`, both included.
@@ -43,4 +43,10 @@ impl Random {
     pub(crate) fn real(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
+}
+
+fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
