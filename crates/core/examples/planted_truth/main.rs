@@ -1,10 +1,13 @@
 //! Prints how well the detectors find what was planted.
 //!
-//! `cargo run --release -p strategy-core --example planted_truth -- --seeds 1000`
+//! `cargo run --release -p strategy-core --example planted_truth -- --seeds 1000`, and `--from 5000` for other seeds
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture is best reported by a panic")]
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/analysis/books.rs"]
+mod books;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/analysis/fixtures.rs"]
 mod fixtures;
@@ -19,7 +22,7 @@ fn main() {
     };
     let (first, count) = (number("--from", 0), number("--seeds", 1000));
     let seeds = || first..first + count;
-    let recorded = Recorded::new(&fixtures::recorded_books());
+    let recorded = Recorded::new(&books::recorded_books());
     println!(
         "| detector | background | alone | planted | found of them | recall | found in all | new | unexplained | precision |"
     );

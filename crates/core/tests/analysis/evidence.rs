@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use strategy_core::analysis::Params;
-use strategy_core::model::report::{BookSide, Evidence, Level, MarketReport};
+use strategy_core::model::report::{BookSide, Evidence, Level, MarketReport, PriceZone, ResonanceZone};
 
+use crate::books::{books_of_2024, minutes_of_2024};
 use crate::builders::{minute, report_at};
-use crate::fixtures::{books_of_2024, minutes_of_2024, moved_minutes, recorded_book, symbol};
+use crate::fixtures::{moved_minutes, recorded_book, symbol};
 use crate::invariants::{book, side, trades};
 
 /// The side that a piece of book evidence names.
@@ -63,104 +64,114 @@ fn check(report: &MarketReport) {
     for level in &report.resistance_levels {
         check_level(level, BookSide::Ask);
     }
-    for zone in &report.density_zones {
-        let Evidence::DenseSums {
-            sums,
-            dense_sums,
-            dense_from,
-            peak_sum,
-            least_sum,
-            percentile_sum,
-            ratio,
-            side_share,
-            ..
-        } = &zone.evidence[0]
-        else {
-            panic!("{zone:?}");
+    report.density_zones.iter().for_each(check_density);
+    report.vacuum_ranges.iter().for_each(check_vacuum);
+    report.resonance.iter().for_each(check_resonance);
+    check_traded(report);
+}
+
+fn check_density(zone: &PriceZone) {
+    let Evidence::DenseSums {
+        sums,
+        dense_sums,
+        dense_from,
+        peak_sum,
+        least_sum,
+        percentile_sum,
+        ratio,
+        side_share,
+        ..
+    } = &zone.evidence[0]
+    else {
+        panic!("{zone:?}");
+    };
+    assert!(
+        least_sum > percentile_sum && peak_sum > dense_from && *dense_sums >= 14 && sums >= dense_sums,
+        "{zone:?}"
+    );
+    assert!((dense_from.to_f64() - 1.5 * percentile_sum.to_f64()).abs() < 1e-6);
+    let strength = f64::midpoint(ratio / (ratio + 1.0), side_share / (side_share + 0.05));
+    assert!((strength - zone.strength).abs() < 2e-3, "{strength} of {zone:?}");
+    assert!(
+        zone.evidence
+            .iter()
+            .all(|piece| side_of(piece).is_none_or(|side| side == zone.side)),
+        "{zone:?}"
+    );
+}
+
+fn check_vacuum(zone: &PriceZone) {
+    assert!(
+        matches!(
+            zone.evidence[0],
+            Evidence::ThinSums { .. } | Evidence::EmptyBuckets { .. }
+        ),
+        "{zone:?}"
+    );
+    for piece in &zone.evidence {
+        let (buckets, median) = match piece {
+            Evidence::ThinSums {
+                buckets,
+                least_sum,
+                greatest_sum,
+                enter_sum,
+                stay_sum,
+                median_sum,
+                ..
+            } => {
+                assert!(
+                    least_sum <= enter_sum && greatest_sum <= stay_sum && least_sum <= greatest_sum,
+                    "{zone:?}"
+                );
+                assert!((stay_sum.to_f64() - median_sum.to_f64() / 10.0).abs() < 1e-6);
+                (f64::from(*buckets), median_sum.to_f64())
+            }
+            Evidence::EmptyBuckets {
+                buckets, median_sum, ..
+            } => {
+                assert!(*buckets >= 5);
+                (
+                    (zone.high.to_f64() - zone.low.to_f64()).round(),
+                    median_sum.to_f64(),
+                )
+            }
+            _ => continue,
         };
-        assert!(
-            least_sum > percentile_sum && peak_sum > dense_from && *dense_sums >= 14 && sums >= dense_sums,
-            "{zone:?}"
-        );
-        assert!((dense_from.to_f64() - 1.5 * percentile_sum.to_f64()).abs() < 1e-6);
-        let strength = f64::midpoint(ratio / (ratio + 1.0), side_share / (side_share + 0.05));
-        assert!((strength - zone.strength).abs() < 2e-3, "{strength} of {zone:?}");
-        assert!(
-            zone.evidence
-                .iter()
-                .all(|piece| side_of(piece).is_none_or(|side| side == zone.side)),
-            "{zone:?}"
-        );
+        let part = if median > 0.0 {
+            (zone.volume.to_f64() * 10.0 / buckets / median).min(1.0)
+        } else {
+            0.0
+        };
+        let strength = (1.0 - part) * buckets / (buckets + 10.0);
+        assert!((strength - zone.strength).abs() < 1e-3, "{strength} of {zone:?}");
     }
-    for zone in &report.vacuum_ranges {
-        assert!(
-            matches!(
-                zone.evidence[0],
-                Evidence::ThinSums { .. } | Evidence::EmptyBuckets { .. }
-            ),
-            "{zone:?}"
-        );
-        for piece in &zone.evidence {
-            let (buckets, median) = match piece {
-                Evidence::ThinSums {
-                    buckets,
-                    least_sum,
-                    greatest_sum,
-                    enter_sum,
-                    stay_sum,
-                    median_sum,
-                    ..
-                } => {
-                    assert!(
-                        least_sum <= enter_sum && greatest_sum <= stay_sum && least_sum <= greatest_sum,
-                        "{zone:?}"
-                    );
-                    assert!((stay_sum.to_f64() - median_sum.to_f64() / 10.0).abs() < 1e-6);
-                    (f64::from(*buckets), median_sum.to_f64())
-                }
-                Evidence::EmptyBuckets {
-                    buckets, median_sum, ..
-                } => {
-                    assert!(*buckets >= 5);
-                    (
-                        (zone.high.to_f64() - zone.low.to_f64()).round(),
-                        median_sum.to_f64(),
-                    )
-                }
-                _ => continue,
-            };
-            let part = if median > 0.0 {
-                (zone.volume.to_f64() * 10.0 / buckets / median).min(1.0)
-            } else {
-                0.0
-            };
-            let strength = (1.0 - part) * buckets / (buckets + 10.0);
-            assert!((strength - zone.strength).abs() < 1e-3, "{strength} of {zone:?}");
-        }
-    }
-    for zone in &report.resonance {
-        let doubt: f64 = zone.evidence.iter().map(|piece| 1.0 - piece.weight).product();
-        assert!((1.0 - doubt - zone.score).abs() < 1e-4, "{zone:?}");
-        assert!(zone.evidence.len() >= 3);
-        assert!(
-            zone.evidence
-                .iter()
-                .all(|piece| side_of(&piece.evidence).is_none_or(|side| side == zone.side)),
-            "{zone:?}"
-        );
-        assert!(
-            zone.evidence
-                .iter()
-                .any(|piece| side_of(&piece.evidence).is_some()),
-            "{zone:?}"
-        );
-        assert!(
-            zone.evidence
-                .iter()
-                .any(|piece| side_of(&piece.evidence).is_none()),
-            "{zone:?}"
-        );
-    }
+}
+
+fn check_resonance(zone: &ResonanceZone) {
+    let doubt: f64 = zone.evidence.iter().map(|piece| 1.0 - piece.weight).product();
+    assert!((1.0 - doubt - zone.score).abs() < 1e-4, "{zone:?}");
+    assert!(zone.evidence.len() >= 3);
+    assert!(
+        zone.evidence
+            .iter()
+            .all(|piece| side_of(&piece.evidence).is_none_or(|side| side == zone.side)),
+        "{zone:?}"
+    );
+    assert!(
+        zone.evidence
+            .iter()
+            .any(|piece| side_of(&piece.evidence).is_some()),
+        "{zone:?}"
+    );
+    assert!(
+        zone.evidence
+            .iter()
+            .any(|piece| side_of(&piece.evidence).is_none()),
+        "{zone:?}"
+    );
+}
+
+fn check_traded(report: &MarketReport) {
     for node in report.high_volume_nodes.iter().chain(&report.low_volume_nodes) {
         let [
             Evidence::Prominence {

@@ -229,7 +229,7 @@ proptest! {
 
     #[test]
     fn nothing_panics_and_everything_can_be_stored(
-        books in prop::collection::vec((wild_side(), wild_side(), wild_time()), 0..4),
+        books in prop::collection::vec((wild_side(), 0_usize..80, wild_time()), 0..4),
         rows in prop::collection::vec((0_i64..253_402_300, prop::collection::btree_map(wild_number(), (wild_number(), wild_number()), 0..6), any::<bool>(), 0_u64..3), 0..6),
         width in wild_number(), tick in wild_number(), now in wild_time(), numbers in prop::collection::vec(0_u32..100_000, 5),
         range in (wild_number(), wild_number()),
@@ -246,9 +246,14 @@ proptest! {
             depth_interval_seconds: numbers[4],
             ..Params::default()
         };
-        let depth: Vec<DepthSnapshot> = books.into_iter().filter_map(|(mut bids, asks, at)| {
+        // The cheaper levels are bids, the dearer ones asks; either side may be empty or a single level.
+        let depth: Vec<DepthSnapshot> = books.into_iter().filter_map(|(mut bids, split, at)| {
+            let asks = bids.split_off(split.min(bids.len()));
             bids.reverse();
-            DepthSnapshot::new(symbol("BTCFDUSD"), at, 1, bids, asks).ok()
+            let is_empty = bids.is_empty() && asks.is_empty();
+            let book = DepthSnapshot::new(symbol("BTCFDUSD"), at, 1, bids, asks);
+            assert!(is_empty || book.is_ok(), "{book:?}");
+            book.ok()
         }).collect();
         let minutes: Vec<MinuteFootprint> = rows.into_iter().map(|(number, rows, complete, dropped)| {
             let mut minute = MinuteFootprint::empty(Minute::from_number(number).unwrap(), complete);
@@ -296,9 +301,14 @@ fn wild_number() -> impl Strategy<Value = Decimal> {
 
 /// Valid levels with rising prices of all magnitudes.
 fn wild_side() -> impl Strategy<Value = Vec<DepthLevel>> {
-    prop::collection::btree_map(wild_number(), wild_number(), 0..40).prop_map(|rows| {
+    prop::collection::btree_map(wild_number(), wild_number(), 0..80).prop_map(|rows| {
         rows.into_iter()
             .filter(|(price, quantity)| !price.is_zero() && !quantity.is_zero())
+            .filter(|(price, quantity)| {
+                price
+                    .checked_mul(*quantity)
+                    .is_some_and(|worth| worth < Decimal::from(1_000_000_000))
+            })
             .map(|(price, quantity)| DepthLevel {
                 price: Price::new(price).unwrap(),
                 quantity: Quantity::new(quantity).unwrap(),

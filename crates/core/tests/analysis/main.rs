@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod advice;
+mod books;
 mod builders;
 mod documented;
 mod evidence;

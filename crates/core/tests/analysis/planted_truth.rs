@@ -6,7 +6,7 @@ mod planted;
 
 use planted::{Background, Recorded, Tally};
 
-use crate::fixtures::recorded_books;
+use crate::books::recorded_books;
 
 /// Least recall and precision.
 const GOAL: f64 = 0.95;

@@ -8,10 +8,8 @@ use strategy_core::model::report::MarketReport;
 use strategy_core::model::{DepthSnapshot, MinuteFootprint};
 use strategy_core::num::{BucketWidth, Price};
 
-use crate::fixtures::{
-    book_of, book_time, books_of_2021, books_of_2024, captured_minutes, minutes_of_2024, minutes_of_page,
-    moved_minutes, recorded_book, recorded_minutes, symbol,
-};
+use crate::books::{book_of, books_of_2021, books_of_2024, minutes_of_2024, minutes_of_page};
+use crate::fixtures::{book_time, captured_minutes, moved_minutes, recorded_book, recorded_minutes, symbol};
 
 fn book_report() -> MarketReport {
     let input = Input {

@@ -18,8 +18,11 @@ pub(crate) fn lives(recorded: &Recorded, background: Background, seeds: impl Ite
         let mut random = Random::new(seed ^ 0x5EED);
         let plain = recorded.background(background, &mut random);
         let top = plain[0].keys().next_back().unwrap().div_euclid(100);
+        let lowest = plain[0].keys().next().unwrap().div_euclid(100);
+        // Below where price gets, and inside what the book shows.
+        let apart = ((top - lowest - 120) / 4).min(120);
         let places: Vec<i64> = (0..4)
-            .map(|place| (top - 80 - 90 * place - random.whole(0, 60)) * 100)
+            .map(|place| (top - 70 - apart * place - random.whole(0, apart / 2)) * 100)
             .collect();
         let total: i64 = plain[0].values().sum();
         let held = buckets(&plain[0]);
