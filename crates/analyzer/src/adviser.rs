@@ -22,7 +22,6 @@ use crate::llm::record::{Occasion, Record};
 use crate::llm::recording::Recording;
 use crate::llm::reply::{Answer, Given};
 use crate::purse::Purse;
-use crate::quotes::outside_vacuums;
 use crate::recommendation::{MarketContext, Recommendation, Source};
 
 /// The model, the rules, and what is known about the model.
@@ -349,7 +348,7 @@ impl Blank<'_> {
         let Situation { report, tick, .. } = *self.situation;
         let quotes = rules::quotes_for(report, answer.action, &answer.range, tick);
         Advice {
-            quotes: outside_vacuums(quotes, &report.vacuum_ranges),
+            quotes,
             action: answer.action,
             price_range: Some(answer.range),
             confidence: answer.confidence,

@@ -20,7 +20,6 @@ pub mod feed;
 pub mod journal;
 pub mod llm;
 pub mod purse;
-pub mod quotes;
 pub mod recommendation;
 #[cfg(test)]
 mod sample;

@@ -7,8 +7,9 @@ use analyzer::explain::{self, Question};
 use analyzer::llm::recording::Recording;
 use chrono::{DateTime, Utc};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use strategy_core::config::Config;
+use strategy_core::model::report::ValueAreaRule;
 use strategy_core::program;
 use strategy_core::symbol::Symbol;
 use strategy_core::telemetry::error_chain;
@@ -60,9 +61,21 @@ struct Files {
     /// The market, where the files do not name it
     #[arg(long, value_parser = symbol)]
     symbol: Option<Symbol>,
+    /// How the value area is grown: the cycle uses the two-row rule
+    #[arg(long, value_name = "RULE", value_enum, default_value = "two-row")]
+    value_area: Rule,
     /// When a depth answer arrived (RFC 3339); otherwise the end of the newest minute or the file's own time
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
+}
+
+/// How a value area is grown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Rule {
+    /// The next two rows above against the next two below
+    TwoRow,
+    /// The next row above against the next below
+    OneRow,
 }
 
 fn symbol(text: &str) -> Result<Symbol, String> {
@@ -125,6 +138,10 @@ fn answer(files: &Files, config: &Config) -> ExitCode {
         snapshot: files.snapshot.as_deref(),
         minutes: files.minutes.as_deref(),
         symbol: files.symbol.as_ref(),
+        rule: match files.value_area {
+            Rule::TwoRow => ValueAreaRule::TwoRow,
+            Rule::OneRow => ValueAreaRule::OneRow,
+        },
         at: files.at,
     };
     match explain::explain(&question, config) {

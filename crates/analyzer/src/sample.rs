@@ -55,6 +55,7 @@ pub(crate) fn report() -> MarketReport {
         liquidity_vacuum_zones: vec![number(dec!(110020.5))],
         resonance_zones: vec![number(dec!(110136))],
         resonance: vec![ResonanceZone {
+            side: BookSide::Bid,
             low: number(dec!(110130)),
             high: number(dec!(110140)),
             center: number(dec!(110136)),
@@ -68,6 +69,7 @@ pub(crate) fn report() -> MarketReport {
             side: BookSide::Bid,
             volume: number(dec!(0.01)),
             strength: 0.4,
+            evidence: Vec::new(),
         }],
         value_area: Some(ValueArea {
             poc: number(dec!(110150)),
@@ -76,6 +78,7 @@ pub(crate) fn report() -> MarketReport {
             rule: ValueAreaRule::TwoRow,
             volume: number(dec!(70)),
             total_volume: number(dec!(100)),
+            evidence: Vec::new(),
         }),
         high_volume_nodes: Vec::new(),
         low_volume_nodes: Vec::new(),

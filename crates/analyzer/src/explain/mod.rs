@@ -13,6 +13,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use strategy_core::analysis::{Input, Params, analyze};
 use strategy_core::config::{Config, ConfigErrors, Environment};
+use strategy_core::model::report::ValueAreaRule;
 use strategy_core::symbol::Symbol;
 
 pub use read::FileError;
@@ -40,6 +41,8 @@ pub struct Question<'a> {
     pub minutes: Option<&'a Path>,
     /// The market, where the files do not name it; otherwise that of the configuration.
     pub symbol: Option<&'a Symbol>,
+    /// How the value area is grown.
+    pub rule: ValueAreaRule,
     /// When a depth answer arrived, which it does not say itself; otherwise the end of the newest minute.
     pub at: Option<DateTime<Utc>>,
 }
@@ -60,7 +63,10 @@ pub fn default_settings() -> Result<Config, ConfigErrors> {
 /// # Errors
 /// [`ExplainError`], which names the file.
 pub fn explain(question: &Question<'_>, config: &Config) -> Result<String, ExplainError> {
-    let params: Params = crate::params(config).map_err(ExplainError::Settings)?;
+    let params = Params {
+        value_area_rule: question.rule,
+        ..crate::params(config).map_err(ExplainError::Settings)?
+    };
     let market = read::market(question, &config.binance.symbol)?;
     let report = analyze(
         &Input {

@@ -171,6 +171,10 @@ fn zones(to: &mut String, title: &str, zones: &[PriceZone]) -> fmt::Result {
             text_of(zone.volume),
             zone.strength
         )?;
+        for (place, piece) in zone.evidence.iter().enumerate() {
+            let lead = if place == 0 { "why:" } else { "and" };
+            writeln!(to, "      {lead} {}", evidence::piece(piece))?;
+        }
     }
     Ok(())
 }
@@ -202,6 +206,9 @@ fn traded(to: &mut String, report: &MarketReport) -> fmt::Result {
         area.volume.get(),
         area.total_volume.get()
     )?;
+    for piece in &area.evidence {
+        writeln!(to, "      why: {}", evidence::piece(piece))?;
+    }
     if let Some(tests) = &report.poc_confirmation {
         writeln!(to, "  tests of the point of control: {}", evidence::tests(tests))?;
     }
@@ -210,7 +217,7 @@ fn traded(to: &mut String, report: &MarketReport) -> fmt::Result {
     for stack in &report.stacked_imbalances {
         writeln!(
             to,
-            "  stacked imbalance {} to {}: {} rows, takers {} {} in the bar of {}",
+            "  stacked imbalance {} to {}: {} rows, takers {} {} against {} in the bar of {}, at least {} a row",
             stack.low.get(),
             stack.high.get(),
             stack.rows,
@@ -219,7 +226,9 @@ fn traded(to: &mut String, report: &MarketReport) -> fmt::Result {
                 FlowSide::Sell => "sold",
             },
             stack.volume.get(),
-            stack.bar_start.format("%H:%M")
+            stack.opposing_volume.get(),
+            stack.bar_start.format("%H:%M"),
+            stack.row_minimum.get()
         )?;
     }
     Ok(())
@@ -239,6 +248,9 @@ fn nodes(to: &mut String, name: &str, nodes: &[VolumeNode]) -> fmt::Result {
             text_of(node.delta),
             node.prominence
         )?;
+        for piece in &node.evidence {
+            writeln!(to, "      why: {}", evidence::piece(piece))?;
+        }
     }
     Ok(())
 }
@@ -251,14 +263,23 @@ fn resonance(to: &mut String, zones: &[ResonanceZone]) -> fmt::Result {
     for zone in zones {
         writeln!(
             to,
-            "  {} ({} to {}), score {:.4}",
+            "  {} {} ({} to {}), score {:.4} = 1 - product of (1 - weight)",
+            match zone.side {
+                BookSide::Bid => "support at",
+                BookSide::Ask => "resistance at",
+            },
             zone.center.get(),
             zone.low.get(),
             zone.high.get(),
             zone.score
         )?;
         for piece in &zone.evidence {
-            writeln!(to, "      {}", evidence::piece(piece))?;
+            writeln!(
+                to,
+                "      {:.4} {}",
+                piece.weight,
+                evidence::piece(&piece.evidence)
+            )?;
         }
     }
     Ok(())

@@ -154,6 +154,7 @@ mod tests {
             side: BookSide::Bid,
             volume: Number::new(dec!(40.5)),
             strength: 0.6,
+            evidence: Vec::new(),
         });
         report.stacked_imbalances.push(StackedImbalance {
             low: Number::new(dec!(110141)),
@@ -161,6 +162,8 @@ mod tests {
             side: FlowSide::Buy,
             rows: 3,
             volume: Number::new(dec!(2.25)),
+            opposing_volume: Number::new(dec!(0.25)),
+            row_minimum: Number::new(dec!(0.1)),
             bar_start: report.timestamp,
         });
         report

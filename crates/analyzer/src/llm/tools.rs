@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use strategy_core::config::Language;
 use strategy_core::json;
 use strategy_core::model::report::{
-    Confirmation, FlowDelta, Level, LevelType, MarketReport, Number, PriceZone, StackedImbalance,
+    BookSide, Confirmation, FlowDelta, Level, LevelType, MarketReport, Number, PriceZone, StackedImbalance,
 };
 use strategy_core::symbol::Symbol;
 
@@ -113,8 +113,8 @@ struct DepthAnswer<'a> {
     imbalance_1_percent: Option<f64>,
     support_levels: Vec<LevelAnswer>,
     resistance_levels: Vec<LevelAnswer>,
-    density_zones: Vec<&'a PriceZone>,
-    vacuum_ranges: Vec<&'a PriceZone>,
+    density_zones: Vec<ZoneAnswer>,
+    vacuum_ranges: Vec<ZoneAnswer>,
     snapshot_age_seconds: Option<f64>,
     book_truncated: bool,
 }
@@ -166,6 +166,31 @@ impl Tests {
     }
 }
 
+/// A zone without its evidence, which would cost tokens and is for people.
+#[derive(Serialize)]
+struct ZoneAnswer {
+    low: Number,
+    high: Number,
+    side: BookSide,
+    volume: Number,
+    strength: f64,
+}
+
+impl ZoneAnswer {
+    fn list(zones: &[PriceZone]) -> Vec<Self> {
+        let strongest = zones.iter().take(MAX_ENTRIES);
+        strongest
+            .map(|zone| Self {
+                low: zone.low,
+                high: zone.high,
+                side: zone.side,
+                volume: zone.volume,
+                strength: zone.strength,
+            })
+            .collect()
+    }
+}
+
 fn depth(report: &MarketReport) -> DepthAnswer<'_> {
     DepthAnswer {
         symbol: &report.symbol,
@@ -177,8 +202,8 @@ fn depth(report: &MarketReport) -> DepthAnswer<'_> {
         imbalance_1_percent: report.context.imbalance_1_0,
         support_levels: LevelAnswer::list(&report.support_levels),
         resistance_levels: LevelAnswer::list(&report.resistance_levels),
-        density_zones: report.density_zones.iter().take(MAX_ENTRIES).collect(),
-        vacuum_ranges: report.vacuum_ranges.iter().take(MAX_ENTRIES).collect(),
+        density_zones: ZoneAnswer::list(&report.density_zones),
+        vacuum_ranges: ZoneAnswer::list(&report.vacuum_ranges),
         snapshot_age_seconds: report.data_honesty.snapshot_age_seconds,
         book_truncated: report.data_honesty.book_truncated,
     }

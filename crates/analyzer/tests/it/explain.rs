@@ -84,6 +84,26 @@ fn recorded_minutes_are_explained_without_a_book() {
 }
 
 #[test]
+fn the_one_row_rule_can_be_asked_for() {
+    let minutes = storage("BTCFDUSD", &recorded_minutes());
+    let area = |options: &[&str]| {
+        let output = explain(&[&["--minutes", text(minutes.path())], options].concat());
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find(|line| line.contains("value area")).unwrap();
+        line.split_once("value area ").unwrap().1.to_owned()
+    };
+    let two_row = "111520 to 111726 (two-row rule) with 190.40146 of 270.8159 (70.3 %)";
+    assert_eq!(area(&[]), two_row);
+    assert_eq!(area(&["--value-area", "two-row"]), two_row);
+    let one_row = area(&["--value-area", "one-row"]);
+    assert!(
+        one_row.contains("(one-row rule)") && !one_row.starts_with("111520 to 111726"),
+        "{one_row}"
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_named_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let refused = |arguments: &[&str], name: &str, reason: &str| {

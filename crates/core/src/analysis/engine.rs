@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 
 use crate::analysis::book::BucketedBook;
 use crate::analysis::episodes::Tape;
 use crate::analysis::evidence::{self, Findings};
 use crate::analysis::honesty::{self, Gaps};
-use crate::analysis::nodes::{self, Node};
-use crate::analysis::profile::Profile;
+use crate::analysis::nodes::{self, KERNEL_WEIGHT, LEAST_PROMINENCE, Node};
+use crate::analysis::profile::{self, Profile};
 use crate::analysis::units::{Grid, number, round};
 use crate::analysis::window::Window;
-use crate::analysis::{Params, context, imbalance, levels, resonance, zones};
-use crate::model::report::{BookSide, Confirmation, MarketReport, Number, PriceZone, ValueArea, VolumeNode};
+use crate::analysis::{Params, context, density, imbalance, levels, resonance, vacuum};
+use crate::model::report::{
+    BookSide, Confirmation, Evidence, MarketReport, Number, PriceZone, ValueArea, VolumeNode,
+};
 use crate::model::{DepthSnapshot, MinuteFootprint};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -132,8 +135,8 @@ impl Engine {
 
         let mut support = levels::find(BookSide::Bid, &books, window, &tape, grid, params);
         let mut resistance = levels::find(BookSide::Ask, &books, window, &tape, grid, params);
-        let density = both_sides(newest, |half| zones::dense(half, grid, params));
-        let vacuums = both_sides(newest, |half| zones::vacuums(half, grid, params));
+        let mut density = both_sides(newest, |half| density::find(half, grid, params));
+        let mut vacuums = both_sides(newest, |half| vacuum::find(half, grid, params));
         let traded = traded(window, &tape, grid, params);
         let imbalances = imbalance::find(window, grid, params);
 
@@ -147,6 +150,13 @@ impl Engine {
         });
         for level in support.iter_mut().chain(&mut resistance) {
             level.evidence = evidence::around(level, &pieces);
+        }
+        for zone in &mut density {
+            zone.evidence.extend(evidence::within(zone, &pieces));
+        }
+        for zone in &mut vacuums {
+            zone.evidence
+                .extend(evidence::hardly_traded(zone, &traded.low_nodes));
         }
         let resonance = resonance::join(pieces);
         let gaps = Gaps {
@@ -205,6 +215,8 @@ fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Trad
     let rule = params.value_area_rule;
     let area = profile.value_area(rule);
     let price = |row: usize| grid.low(profile.bucket(row));
+    let found = nodes::find(&profile.rows, profile.poc);
+    let smoothed = |volume| Number::new(number(volume).get() / Decimal::from(KERNEL_WEIGHT));
     let node = |node: &Node| {
         let flow = window.profile().get(&profile.bucket(node.row));
         VolumeNode {
@@ -212,9 +224,14 @@ fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Trad
             volume: number(profile.rows[node.row]),
             prominence: round(node.prominence, 4),
             delta: number(flow.copied().unwrap_or_default().delta()),
+            evidence: vec![Evidence::Prominence {
+                smoothed_volume: smoothed(node.smoothed),
+                saddle_volume: smoothed(node.saddle),
+                highest_volume: smoothed(found.highest),
+                threshold: LEAST_PROMINENCE,
+            }],
         }
     };
-    let found = nodes::find(&profile.rows, profile.poc);
     let poc = price(profile.poc);
     let mut poc_levels = vec![poc];
     poc_levels.extend(found.hills.iter().map(|hill| price(hill.row)));
@@ -227,6 +244,19 @@ fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Trad
             rule,
             volume: number(area.volume),
             total_volume: number(profile.total()),
+            evidence: vec![
+                Evidence::PointOfControl {
+                    price: poc,
+                    volume: number(profile.rows[profile.poc]),
+                },
+                Evidence::ValueAreaGrowth {
+                    rows: u32::try_from(area.high - area.low + 1).unwrap_or(u32::MAX),
+                    target_volume: number(profile::target(profile.total())),
+                    volume_before: number(area.last_step.map_or(0, |step| step.before)),
+                    last_above: area.last_step.map(|step| number(step.above)),
+                    last_below: area.last_step.map(|step| number(step.below)),
+                },
+            ],
         }),
         poc: Some((number(profile.rows[profile.poc]), tape.tests_of(poc.get()))),
         high_nodes: found.hills.iter().map(node).collect(),

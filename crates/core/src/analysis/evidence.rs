@@ -87,9 +87,11 @@ pub(crate) fn list(found: &Findings<'_>) -> Vec<Piece> {
             side: Some(zone.side),
             counts: true,
             evidence: Evidence::DensityZone {
+                side: zone.side,
                 low: zone.low,
                 high: zone.high,
                 volume: zone.volume,
+                strength: zone.strength,
             },
         });
     }
@@ -129,8 +131,10 @@ pub(crate) fn list(found: &Findings<'_>) -> Vec<Piece> {
     pieces
 }
 
-/// The pieces within 0.05 % of a level, its own wall first; tests of other prices are left to those.
+/// The pieces within 0.05 % of a level, its own wall first. Bids carry no resistance and asks no support, so
+/// that what rests on the other side is left out; tests of other prices are left to those.
 pub(crate) fn around(level: &Level, pieces: &[Piece]) -> Vec<Evidence> {
+    let side = side_of(level.level_type);
     let price = level.price.get();
     let (low, high) = (price - reach(price), price + reach(price));
     let is_own = |piece: &&Piece| piece.price == price && matches!(piece.evidence, Evidence::Wall { .. });
@@ -138,12 +142,45 @@ pub(crate) fn around(level: &Level, pieces: &[Piece]) -> Vec<Evidence> {
     let others = pieces.iter().filter(|piece| {
         let near = piece.meets(low, high);
         let foreign_test = piece.price != price && matches!(piece.evidence, Evidence::ConfirmedTests { .. });
-        near && !foreign_test && !is_own(piece)
+        let carries = piece.side.is_none_or(|other| other == side);
+        near && carries && !foreign_test && !is_own(piece)
     });
     own.into_iter()
         .chain(others)
         .map(|piece| piece.evidence.clone())
         .collect()
+}
+
+/// What else lies in a density zone: walls of its side, and what was traded there.
+pub(crate) fn within(zone: &PriceZone, pieces: &[Piece]) -> Vec<Evidence> {
+    let (low, high) = (zone.low.get(), zone.high.get());
+    let lies_in = |piece: &&Piece| {
+        let overlaps = piece.low < high && (piece.high > low || piece.low == piece.high && piece.low >= low);
+        let carries = piece.side.is_none_or(|other| other == zone.side);
+        overlaps && carries && !matches!(piece.evidence, Evidence::DensityZone { .. })
+    };
+    let inside = pieces.iter().filter(lies_in);
+    inside.map(|piece| piece.evidence.clone()).collect()
+}
+
+/// Rows inside a vacuum in which hardly anything was traded either.
+pub(crate) fn hardly_traded(zone: &PriceZone, valleys: &[VolumeNode]) -> Vec<Evidence> {
+    let inside = |node: &&VolumeNode| zone.low <= node.price && node.price < zone.high;
+    let found = valleys.iter().filter(inside);
+    found
+        .map(|node| Evidence::LowVolumeNode {
+            price: node.price,
+            volume: node.volume,
+        })
+        .collect()
+}
+
+/// The side of the book a level rests on.
+fn side_of(level: LevelType) -> BookSide {
+    match level {
+        LevelType::Support => BookSide::Bid,
+        LevelType::Resistance => BookSide::Ask,
+    }
 }
 
 fn wall(level: &Level) -> Piece {
@@ -152,9 +189,12 @@ fn wall(level: &Level) -> Piece {
         _ => None,
     });
     let share = if level.fleeting { 0.1 } else { 0.7 };
+    let side = side_of(level.level_type);
     let evidence = known.unwrap_or(Evidence::Wall {
+        side,
         price: level.price,
         volume: level.volume_at_level,
+        local_norm: Number::ZERO,
         norm_ratio: 0.0,
         side_share: 0.0,
         fleeting: level.fleeting,
@@ -165,10 +205,7 @@ fn wall(level: &Level) -> Piece {
         price: level.price.get(),
         weight: share * level.strength,
         ground: Ground::Static,
-        side: Some(match level.level_type {
-            LevelType::Support => BookSide::Bid,
-            LevelType::Resistance => BookSide::Ask,
-        }),
+        side: Some(side),
         counts: !level.fleeting,
         evidence,
     }

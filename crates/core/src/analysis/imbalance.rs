@@ -74,40 +74,59 @@ fn stacks(
     let least = mean.max(amount(params.min_order_volume.get())).max(1);
     let outweighs = |one: Amount, other: Amount| one >= least && one >= other.saturating_mul(RATIO);
     let at = |bucket: i64| rows.get(&bucket).copied().unwrap_or_default();
+    let compared = |side: FlowSide, bucket: i64| match side {
+        FlowSide::Buy => (at(bucket).buy, at(bucket - 1).sell),
+        FlowSide::Sell => (at(bucket).sell, at(bucket + 1).buy),
+    };
     let mut found = Vec::new();
     for side in [FlowSide::Buy, FlowSide::Sell] {
-        let mut run: Vec<(i64, Amount)> = Vec::new();
+        let mut run: Vec<Row> = Vec::new();
         for bucket in rows.keys().copied() {
-            let dominating = match side {
-                FlowSide::Buy => Some(at(bucket).buy).filter(|buy| outweighs(*buy, at(bucket - 1).sell)),
-                FlowSide::Sell => Some(at(bucket).sell).filter(|sell| outweighs(*sell, at(bucket + 1).buy)),
-            };
-            let follows = run.last().is_none_or(|(last, _)| last + 1 == bucket);
-            if dominating.is_none() || !follows {
-                found.extend(stack(&run, side, grid, bar_start));
+            let (volume, opposing) = compared(side, bucket);
+            let dominates = outweighs(volume, opposing);
+            let follows = run.last().is_none_or(|last| last.bucket + 1 == bucket);
+            if !dominates || !follows {
+                found.extend(stack(&run, side, grid, bar_start, least));
                 run.clear();
             }
-            run.extend(dominating.map(|volume| (bucket, volume)));
+            if dominates {
+                run.push(Row {
+                    bucket,
+                    volume,
+                    opposing,
+                });
+            }
         }
-        found.extend(stack(&run, side, grid, bar_start));
+        found.extend(stack(&run, side, grid, bar_start, least));
     }
     found.sort_by_key(|stack| (stack.low, stack.side));
     found
 }
 
+/// A row in which one aggressor outweighs the other.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    bucket: i64,
+    volume: Amount,
+    opposing: Amount,
+}
+
 fn stack(
-    run: &[(i64, Amount)],
+    run: &[Row],
     side: FlowSide,
     grid: Grid,
     bar_start: DateTime<Utc>,
+    least: Amount,
 ) -> Option<StackedImbalance> {
     let (first, last) = (run.first()?, run.last()?);
     (run.len() >= STACK).then(|| StackedImbalance {
-        low: grid.low(first.0),
-        high: grid.low(last.0 + 1),
+        low: grid.low(first.bucket),
+        high: grid.low(last.bucket + 1),
         side,
         rows: u32::try_from(run.len()).unwrap_or(u32::MAX),
-        volume: number(run.iter().map(|(_, volume)| volume).sum()),
+        volume: number(run.iter().map(|row| row.volume).sum()),
+        opposing_volume: number(run.iter().map(|row| row.opposing).sum()),
+        row_minimum: number(least),
         bar_start,
     })
 }

@@ -49,8 +49,10 @@ pub(crate) fn find(
                 wall_life: life.shown,
                 confirmation: tape.tests_of(wall.price),
                 evidence: vec![Evidence::Wall {
+                    side,
                     price,
                     volume: number(wall.quantity),
+                    local_norm: number(wall.norm),
                     norm_ratio: round(wall.norm_ratio, 2),
                     side_share: round(wall.side_share, 4),
                     fleeting: life.fleeting,

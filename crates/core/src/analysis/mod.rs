@@ -13,6 +13,7 @@
 
 mod book;
 mod context;
+mod density;
 mod engine;
 mod episodes;
 mod evidence;
@@ -28,6 +29,7 @@ mod quotes;
 mod resonance;
 pub mod rules;
 mod units;
+mod vacuum;
 mod walls;
 mod window;
 mod zones;

@@ -6,6 +6,10 @@ use crate::analysis::units::{Amount, ratio};
 const KERNEL_REACH: usize = 5;
 /// A hill's prominence is at least this part of the highest smoothed row: one in so many.
 const PROMINENCE_DIVISOR: Amount = 5;
+/// Sum of the weights of the kernel.
+pub(crate) const KERNEL_WEIGHT: u32 = 36;
+/// Least prominence that is published, as a share.
+pub(crate) const LEAST_PROMINENCE: f64 = 0.2;
 /// Most nodes of a kind.
 const MOST: usize = 10;
 
@@ -16,14 +20,17 @@ pub(crate) struct Node {
     pub(crate) row: usize,
     /// Volume of the smoothed row, 36 times the scale of the profile.
     pub(crate) smoothed: Amount,
-    /// Height over the higher of the two saddles, or depth under the lower of the two hills, over the
-    /// highest smoothed row; 0..1.
+    /// The higher of the two saddles of a hill, the lower of the two hills beside a valley; same scale.
+    pub(crate) saddle: Amount,
+    /// Height over the saddle, or depth under it, over the highest smoothed row; 0..1.
     pub(crate) prominence: f64,
 }
 
 /// What the profile consists of, besides its point of control.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Nodes {
+    /// Volume of the highest smoothed row, 36 times the scale of the profile.
+    pub(crate) highest: Amount,
     /// Hills by smoothed volume, without the one the point of control stands on.
     pub(crate) hills: Vec<Node>,
     /// Valleys by depth.
@@ -44,6 +51,7 @@ pub(crate) fn find(rows: &[Amount], poc: usize) -> Nodes {
             (height * PROMINENCE_DIVISOR >= highest).then_some(Node {
                 row,
                 smoothed: smoothed[row],
+                saddle: smoothed[row] - height,
                 prominence: ratio(height, highest),
             })
         })
@@ -52,10 +60,12 @@ pub(crate) fn find(rows: &[Amount], poc: usize) -> Nodes {
         .windows(2)
         .filter_map(|pair| {
             let row = lowest(&smoothed, pair[0].row, pair[1].row)?;
-            let depth = pair[0].smoothed.min(pair[1].smoothed) - smoothed[row];
+            let saddle = pair[0].smoothed.min(pair[1].smoothed);
+            let depth = saddle - smoothed[row];
             Some(Node {
                 row,
                 smoothed: smoothed[row],
+                saddle,
                 prominence: ratio(depth, highest),
             })
         })
@@ -71,7 +81,11 @@ pub(crate) fn find(rows: &[Amount], poc: usize) -> Nodes {
     valleys.sort_by(|one, other| other.prominence.total_cmp(&one.prominence));
     hills.truncate(MOST);
     valleys.truncate(MOST);
-    Nodes { hills, valleys }
+    Nodes {
+        highest,
+        hills,
+        valleys,
+    }
 }
 
 /// Index of the hill the point of control stands on: the one between the same two valleys.
@@ -170,7 +184,8 @@ mod tests {
         let mut rows = vec![100; 60];
         rows[30] = 1000;
         rows[50] = 130;
-        assert_eq!(find(&rows, 30), Nodes::default());
+        let found = find(&rows, 30);
+        assert_eq!((found.hills, found.valleys), (vec![], vec![]));
         assert_eq!(find(&[], 0), Nodes::default());
         assert_eq!(find(&[0, 0], 0), Nodes::default());
     }

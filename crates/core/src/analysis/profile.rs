@@ -37,6 +37,19 @@ pub(crate) struct Area {
     pub(crate) high: usize,
     /// Volume of the rows.
     pub(crate) volume: Amount,
+    /// The step that reached 70 %; none when the point of control alone holds as much.
+    pub(crate) last_step: Option<Step>,
+}
+
+/// One step of a value area that grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Volume before it.
+    pub(crate) before: Amount,
+    /// Volume of the rows above that it looked at.
+    pub(crate) above: Amount,
+    /// Volume of the rows below that it looked at.
+    pub(crate) below: Amount,
 }
 
 impl Profile {
@@ -94,6 +107,11 @@ fn point_of_control(rows: &[Amount]) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
+/// 70 % of a volume in base units of the profile, for a person to compare with.
+pub(crate) fn target(total: Amount) -> Amount {
+    total * VALUE_AREA_TENTHS / 10
+}
+
 /// Grows from the point of control until 70 % of the volume is inside: the larger of the next rows above
 /// and the next rows below first, a tie goes up; where only one row is left it stands alone.
 fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
@@ -104,11 +122,17 @@ fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
     let total: Amount = rows.iter().sum();
     let (mut low, mut high) = (poc, poc);
     let mut volume = rows.get(poc).copied().unwrap_or(0);
+    let mut last_step = None;
     while volume * 10 < total * VALUE_AREA_TENTHS {
         let above_end = (high + step).min(rows.len() - 1);
         let below_end = low.saturating_sub(step);
         let above: Amount = rows[high + 1..=above_end].iter().sum();
         let below: Amount = rows[below_end..low].iter().sum();
+        last_step = Some(Step {
+            before: volume,
+            above,
+            below,
+        });
         if above_end > high && (above >= below || below_end == low) {
             high = above_end;
             volume += above;
@@ -119,7 +143,12 @@ fn value_area(rows: &[Amount], poc: usize, rule: ValueAreaRule) -> Area {
             break;
         }
     }
-    Area { low, high, volume }
+    Area {
+        low,
+        high,
+        volume,
+        last_step,
+    }
 }
 
 #[cfg(test)]
@@ -147,41 +176,111 @@ mod tests {
         assert_eq!(point_of_control(&[]), None);
     }
 
+    /// Every vector under both rules, worked out by hand: rows, control row, (low, high) by two rows and by one.
     #[test]
-    fn two_rows_at_a_time_gives_another_area_than_one_row() {
-        // Total 100, 70 wanted, control row 5 with 30. Two rows: above 12 + 1 = 13 against below 9 + 8 = 17:
-        // down, 47; above 13 against below 11 + 3 = 14: down, 61; above 13 against below 6, alone at the end:
-        // up, 74.
-        let rows = [6, 3, 11, 8, 9, 30, 12, 1, 10, 10];
-        check(&rows, ValueAreaRule::TwoRow, (5, 1, 7));
-        // One row: up 12 (42), down 9 (51), down 8 (59), down 11 (70): reached.
-        check(&rows, ValueAreaRule::OneRow, (5, 2, 6));
+    fn both_rules_give_the_areas_worked_out_by_hand() {
+        type Vector<'a> = (&'a [Amount], usize, (usize, usize), (usize, usize), &'a str);
+        let vectors: [Vector<'_>; 14] = [
+            // Total 100, 70 wanted, 30 at row 5. Two rows: up 12 + 1 = 13, down 9 + 8 = 17: down, 47; up 13, down
+            // 11 + 3 = 14: down, 61; up 13, down 6 alone at the end: up, 74. One row: up 12 (42), down 9 (51),
+            // down 8 (59), down 11 (70), reached.
+            (
+                &[6, 3, 11, 8, 9, 30, 12, 1, 10, 10],
+                5,
+                (1, 7),
+                (2, 6),
+                "the rules differ; even number of rows",
+            ),
+            // Total 20, 14 wanted, 10 at row 2. Two rows: 2 + 3 = 5 on both sides: up, 15. One row: 2 and 2: up, 12;
+            // 3 above, 2 below: up, 15.
+            (
+                &[3, 2, 10, 2, 3],
+                2,
+                (2, 4),
+                (2, 4),
+                "a tie goes up; odd number of rows",
+            ),
+            // Total 18, 12.6 wanted. Two rows: 4 and 4: up, 14. One row: up 12; 2 above, 2 below: up again, 14.
+            (&[2, 2, 10, 2, 2], 2, (2, 4), (2, 4), "ties all the way"),
+            // Total 20, 14 wanted, 7 at row 1. Two rows: up 3 + 3 = 6, down 4 alone: up, 13; up 2 + 1 = 3, down 4:
+            // down, 17. One row: up 3, down 4: down, 11; up 3, 14.
+            (
+                &[4, 7, 3, 3, 2, 1],
+                1,
+                (0, 3),
+                (0, 2),
+                "a single row stands alone at the lower end",
+            ),
+            // Total 20, 14 wanted, 9 at row 3, nothing above. Two rows: 1 + 5: 15. One row: 1, 10; 5, 15.
+            (&[5, 5, 1, 9], 3, (1, 3), (1, 3), "only down is left"),
+            // Total 20, 14 wanted, 9 at row 0, nothing below.
+            (&[9, 1, 5, 5], 0, (0, 2), (0, 2), "only up is left"),
+            // Total 10, 7 wanted, 8 at row 2.
+            (&[1, 1, 8], 2, (2, 2), (2, 2), "the control row alone"),
+            // Total 10, exactly 7 at row 1.
+            (&[0, 7, 3], 1, (1, 1), (1, 1), "exactly seventy percent is enough"),
+            // Total 12, 8.4 wanted, 6 at row 3. Two rows: up 0 + 3, down 0 + 0: up, 9. One row: 0 and 0, up, 6; 3
+            // above, 0 below: up, 9.
+            (&[3, 0, 0, 6, 0, 3], 3, (3, 5), (3, 5), "empty rows are rows"),
+            // Total 12, 8.4 wanted, 6 at row 2. Two rows: up 0 + 0, down 0 + 3: down, 9. One row: 0 and 0: up, 6; 0
+            // and 0: up, 6; 3 above, 0 below: up, 9.
+            (
+                &[3, 0, 6, 0, 0, 3],
+                2,
+                (0, 2),
+                (2, 5),
+                "a tie of empty rows goes up, too",
+            ),
+            // Control rows 1 and 2 equal, middle 1.5: the lower. Total 20, 14 wanted, 8. Two rows: up 8 + 2 = 10:
+            // 18. One row: up 8, 16.
+            (
+                &[2, 8, 8, 2],
+                1,
+                (1, 3),
+                (1, 2),
+                "equal control rows, even number of rows",
+            ),
+            // Rows 0 and 4 equal, middle 2, equally far: the lower. Total 25, 17.5 wanted, 9: up 2 + 3 = 5, 14; up
+            // 2 + 9, 25. One row: 2, 11; 3, 14; 2, 16; 9, 25.
+            (
+                &[9, 2, 3, 2, 9],
+                0,
+                (0, 4),
+                (0, 4),
+                "equal control rows at both ends, odd number of rows",
+            ),
+            // Total 6, 4.2 wanted; middle row 2.5, rows 2 and 3 equally near: 2. Two rows: 1 + 1 both: up, 3; up 1
+            // alone, down 1 + 1: down, 5. One row: up, 2; up, 3; up, 4; down, 5.
+            (
+                &[1, 1, 1, 1, 1, 1],
+                2,
+                (0, 4),
+                (1, 5),
+                "a flat profile, even number of rows",
+            ),
+            // Total 5, 3.5 wanted, row 2. Two rows: up, 3; down, 5. One row: up, 2; up, 3; down, 4.
+            (
+                &[1, 1, 1, 1, 1],
+                2,
+                (0, 4),
+                (1, 4),
+                "a flat profile, odd number of rows",
+            ),
+        ];
+        for (rows, poc, two_row, one_row, what) in vectors {
+            check(rows, ValueAreaRule::TwoRow, (poc, two_row.0, two_row.1));
+            check(rows, ValueAreaRule::OneRow, (poc, one_row.0, one_row.1));
+            assert!(!what.is_empty());
+        }
     }
 
     #[test]
-    fn a_tie_goes_up() {
-        // Total 20, 14 wanted, control 10: two rows above 2 + 3 equal two rows below.
-        check(&[3, 2, 10, 2, 3], ValueAreaRule::TwoRow, (2, 2, 4));
-        // One row: 2 up (12), then 3 up against 2 down: up (15).
-        check(&[3, 2, 10, 2, 3], ValueAreaRule::OneRow, (2, 2, 4));
-        // Total 18, 12.6 wanted: one row 2 up (12), then 2 up against 2 down: up (14).
-        check(&[2, 2, 10, 2, 2], ValueAreaRule::OneRow, (2, 2, 4));
-    }
-
-    #[test]
-    fn at_the_end_of_the_range_a_single_row_stands_alone() {
-        // Even number of rows; control at row 1. Total 20, 14 wanted. Below only row 0 with 4, above 3 + 3 = 6.
-        check(&[4, 7, 3, 3, 2, 1], ValueAreaRule::TwoRow, (1, 0, 3));
-        // Nothing above the control row: only down is left, two at a time.
-        check(&[5, 5, 1, 9], ValueAreaRule::TwoRow, (3, 1, 3));
-        check(&[1, 1, 8], ValueAreaRule::TwoRow, (2, 2, 2));
-    }
-
-    #[test]
-    fn exactly_seventy_percent_is_enough_and_empty_rows_count_as_rows() {
-        check(&[0, 7, 3], ValueAreaRule::TwoRow, (1, 1, 1));
-        // Up: 0 + 3 against below 0 + 0.
-        check(&[3, 0, 0, 6, 0, 3], ValueAreaRule::TwoRow, (3, 3, 5));
+    fn the_last_step_says_why_the_area_ends_where_it_does() {
+        let last = |rule| value_area(&[6, 3, 11, 8, 9, 30, 12, 1, 10, 10], 5, rule).last_step;
+        let step = |before, above, below| Some(Step { before, above, below });
+        assert_eq!(last(ValueAreaRule::TwoRow), step(61, 13, 6));
+        assert_eq!(last(ValueAreaRule::OneRow), step(59, 1, 11));
+        assert_eq!(value_area(&[1, 1, 8], 2, ValueAreaRule::TwoRow).last_step, None);
     }
 
     #[test]

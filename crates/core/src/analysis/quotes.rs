@@ -25,8 +25,8 @@ const LADDER: [(Decimal, f64); 3] = [
 /// in the lower half of the range and asks at those in the upper half. Quotes stand one tick in front of a
 /// wall and, with less weight, half and whole 0.05 % farther towards the market; at the market-side edge of
 /// a density zone; where the range holds neither, at its ends and its middle. A quote that would stand in a
-/// vacuum moves to the edge of it that is away from the market. Nothing leans on a fleeting wall, leaves the
-/// range or crosses the book.
+/// vacuum moves to the edge of it that is away from the market. Nothing leans on a fleeting wall, stands inside
+/// a vacuum, leaves the range or crosses the book: a range wholly inside a vacuum gets no quotes.
 pub fn quotes_for(
     report: &MarketReport,
     action: Action,
@@ -107,18 +107,6 @@ fn side(
             tick,
         );
     }
-    if orders.is_empty() {
-        // The whole range is a vacuum: its far end is nearest to where something rests.
-        let price = match side {
-            QuoteSide::Buy => low,
-            QuoteSide::Sell => high,
-        };
-        orders.push(Order {
-            side,
-            price,
-            weight: 1.0,
-        });
-    }
     orders
 }
 
@@ -148,12 +136,14 @@ fn place(
 ) -> Vec<Order> {
     let mut orders: Vec<Order> = Vec::new();
     for (price, weight) in wanted {
-        let vacuum = report.vacuum_ranges.iter().find(|zone| zone.contains(*price));
+        let vacuum = report.vacuum_ranges.iter().find(|zone| zone.is_inside(*price));
         let price = match (side, vacuum) {
             (QuoteSide::Buy, vacuum) => round_down(vacuum.map_or(*price, |zone| zone.low.get()), tick),
             (QuoteSide::Sell, vacuum) => round_up(vacuum.map_or(*price, |zone| zone.high.get()), tick),
         };
-        if price < low || price > high || *weight <= 0.0 {
+        // Off a coarse grid the edge may not be a multiple of the tick.
+        let stands_in_vacuum = report.vacuum_ranges.iter().any(|zone| zone.is_inside(price));
+        if price < low || price > high || *weight <= 0.0 || stands_in_vacuum {
             continue;
         }
         match orders.iter_mut().find(|order| order.price == price) {

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use crate::analysis::evidence::{Ground, Piece, reach};
 use crate::analysis::units::round;
-use crate::model::report::{Evidence, Number, ResonanceZone};
+use crate::model::report::{BookSide, Evidence, Number, ResonanceZone, WeighedEvidence};
 
 /// Fewest pieces of evidence in a zone.
 const FEWEST: usize = 3;
@@ -46,7 +46,7 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
         let Some((score, _, around, members)) = best else {
             break;
         };
-        zones.push(zone(&pieces, &members, around, score));
+        zones.extend(zone(&pieces, &members, around, score));
         let mut index = 0..;
         pieces.retain(|_| !index.next().is_some_and(|index| members.contains(&index)));
     }
@@ -65,7 +65,7 @@ fn members(pieces: &[Piece], price: Decimal) -> Vec<usize> {
         .filter(|index| pieces[*index].meets(low, high))
         .collect();
     members.sort_by(|one, other| pieces[*other].weight.total_cmp(&pieces[*one].weight));
-    let side = members.iter().find_map(|index| pieces[*index].side);
+    let side = side(pieces, &members);
     let mut seen = [false; 2];
     members.retain(|index| {
         if pieces[*index].side.is_some() && pieces[*index].side != side {
@@ -81,6 +81,15 @@ fn members(pieces: &[Piece], price: Decimal) -> Vec<usize> {
     members
 }
 
+/// Side of the heaviest resting quantity; a fleeting wall decides only where there is nothing else.
+fn side(pieces: &[Piece], members: &[usize]) -> Option<BookSide> {
+    let of = |counts: bool| {
+        let mut sought = members.iter().filter(|index| pieces[**index].counts == counts);
+        sought.find_map(|index| pieces[*index].side)
+    };
+    of(true).or_else(|| of(false))
+}
+
 fn is_zone(pieces: &[Piece], members: &[usize]) -> bool {
     let counted = || {
         members
@@ -92,12 +101,20 @@ fn is_zone(pieces: &[Piece], members: &[usize]) -> bool {
     counted().count() >= FEWEST && has(Ground::Static) && has(Ground::Dynamic)
 }
 
+/// Weights are rounded before they are multiplied, so that the published ones give the published score.
 fn score(pieces: &[Piece], members: &[usize]) -> f64 {
-    let doubt: f64 = members.iter().map(|index| 1.0 - pieces[*index].weight).product();
+    let doubt: f64 = members
+        .iter()
+        .map(|index| 1.0 - weight(&pieces[*index]))
+        .product();
     round(1.0 - doubt, 4)
 }
 
-fn zone(pieces: &[Piece], members: &[usize], around: Decimal, score: f64) -> ResonanceZone {
+fn weight(piece: &Piece) -> f64 {
+    round(piece.weight, 4)
+}
+
+fn zone(pieces: &[Piece], members: &[usize], around: Decimal, score: f64) -> Option<ResonanceZone> {
     let (least, most) = (around - reach(around), around + reach(around));
     let found = || members.iter().map(|index| &pieces[*index]);
     let low = found().map(|piece| piece.low.max(least)).min();
@@ -107,13 +124,19 @@ fn zone(pieces: &[Piece], members: &[usize], around: Decimal, score: f64) -> Res
         .find(is_wall)
         .or_else(|| found().find(|piece| piece.counts));
     let center = heaviest.map_or(around, |piece| piece.price.clamp(least, most));
-    ResonanceZone {
+    Some(ResonanceZone {
+        side: side(pieces, members)?,
         low: Number::new(low.unwrap_or(around)),
         high: Number::new(high.unwrap_or(around)),
         center: Number::new(center),
         score,
-        evidence: found().map(|piece| piece.evidence.clone()).collect(),
-    }
+        evidence: found()
+            .map(|piece| WeighedEvidence {
+                evidence: piece.evidence.clone(),
+                weight: weight(piece),
+            })
+            .collect(),
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +151,7 @@ mod tests {
             price,
             weight,
             ground,
-            side: (ground == Ground::Static).then_some(crate::model::report::BookSide::Bid),
+            side: (ground == Ground::Static).then_some(BookSide::Bid),
             counts,
             evidence: Evidence::ValueAreaEdge {
                 price: Number::new(price),

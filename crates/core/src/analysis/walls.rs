@@ -33,6 +33,8 @@ pub(crate) struct Wall {
     pub(crate) price: Decimal,
     /// Quantity in the bucket.
     pub(crate) quantity: Amount,
+    /// The local norm.
+    pub(crate) norm: Amount,
     /// Quantity over the local norm, at most 1000.
     pub(crate) norm_ratio: f64,
     /// Share of the side's quantity within 1 % of mid, 0..1.
@@ -73,6 +75,7 @@ pub(crate) fn find(half: &HalfBook, params: &Params) -> Vec<Wall> {
             bucket: half.bucket(offset),
             price: half.peak_price(offset)?,
             quantity,
+            norm,
             norm_ratio: norm_ratio(quantity, norm),
             side_share: ratio(quantity, near).min(1.0),
         })
@@ -182,6 +185,7 @@ mod tests {
             bucket: 0,
             price: Decimal::ONE,
             quantity: 1,
+            norm: 1,
             norm_ratio,
             side_share,
         };

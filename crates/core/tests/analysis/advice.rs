@@ -1,13 +1,15 @@
 //! Advice of the rules, and quotes.
 
+use proptest::prelude::*;
 use rust_decimal::Decimal;
 use strategy_core::analysis::{Params, rules};
 use strategy_core::language::Language;
 use strategy_core::model::MinuteFootprint;
 use strategy_core::model::advice::{AbstainReason, Action, Advice, PriceRange, QuoteSide, RiskLevel};
-use strategy_core::model::report::{MarketReport, Number};
+use strategy_core::model::report::{MarketReport, Number, PriceZone};
 
 use crate::builders::{even_book, minute, report_at};
+use crate::invariants::{book, side, trades};
 
 /// Calm minutes around 100000, reaching away from the given bucket and coming near it every fifth minute.
 fn visits(count: i64, bucket: Option<i64>) -> Vec<MinuteFootprint> {
@@ -53,10 +55,12 @@ fn check_quotes(report: &MarketReport, advice: &Advice) {
             QuoteSide::Sell => assert!(quote.price > report.context.best_bid.unwrap()),
         }
         assert!(quote.price.get().scale() <= 2);
-        assert!(report.vacuum_ranges.iter().all(|zone| {
-            let inner = zone.low.get() + Decimal::ONE..zone.high.get() - Decimal::ONE;
-            !inner.contains(&quote.price.get())
-        }));
+        let inside = |zone: &PriceZone| zone.is_inside(quote.price.get());
+        assert!(!report.vacuum_ranges.iter().any(inside), "{quote:?}");
+    }
+    for end in [range.low, range.high] {
+        let inside = |zone: &PriceZone| zone.is_inside(end.get());
+        assert!(!report.vacuum_ranges.iter().any(inside), "{range:?}");
     }
     let sum: f64 = advice.quotes.iter().map(|quote| quote.weight).sum();
     assert!((sum - 1.0).abs() < 1e-9, "{:?}", advice.quotes);
@@ -151,4 +155,122 @@ fn quotes_for_an_accepted_answer_stay_in_its_range_and_out_of_vacuums() {
     let prices: Vec<String> = quotes.iter().map(|quote| quote.price.get().to_string()).collect();
     // In front of the wall; half of 0.05 % before it is in the vacuum, the whole is outside the range.
     assert_eq!(prices, ["99960.51", "99965"]);
+}
+
+/// Bids with a vacuum from 99965 to 99990, and a wall beyond it.
+fn market_with_vacuum() -> MarketReport {
+    let mut changes = vec![(99_960, 80_000)];
+    changes.extend((99_965..99_990).map(|bucket| (bucket, 0)));
+    market(&changes, &visits(180, None))
+}
+
+fn cents(low: i64, high: i64) -> PriceRange {
+    PriceRange {
+        low: Number::new(Decimal::new(low, 2)),
+        high: Number::new(Decimal::new(high, 2)),
+    }
+}
+
+#[test]
+fn a_range_wholly_inside_a_vacuum_is_named_with_its_nearest_edge() {
+    let report = market_with_vacuum();
+    let edge =
+        |low, high| rules::in_vacuum(&report, &cents(low, high)).map(|found| found.nearest_edge.to_f64());
+    assert_eq!(edge(9_996_600, 9_997_000), Some(99_965.0));
+    assert_eq!(edge(9_998_000, 9_998_999), Some(99_990.0));
+    assert_eq!(
+        edge(9_997_750, 9_997_750),
+        Some(99_965.0),
+        "the middle: the lower edge"
+    );
+    // The edges themselves are places to quote, and a range that reaches beyond is not in it.
+    for (low, high) in [
+        (9_996_500, 9_996_500),
+        (9_999_000, 9_999_000),
+        (9_996_400, 9_997_000),
+        (9_997_000, 9_999_001),
+    ] {
+        assert_eq!(edge(low, high), None, "{low} to {high}");
+    }
+}
+
+#[test]
+fn a_range_wholly_inside_a_vacuum_gets_no_quotes() {
+    let report = market_with_vacuum();
+    let tick = Params::default().tick;
+    for action in [Action::Buy, Action::Sell, Action::Hold] {
+        assert_eq!(
+            rules::quotes_for(&report, action, &cents(9_996_700, 9_997_200), tick),
+            []
+        );
+    }
+}
+
+#[test]
+fn no_quote_leans_on_a_fleeting_wall() {
+    // The wall at 99960 is in the newest of twelve books only, that at 99900 in all of them.
+    let minutes = visits(180, None);
+    let books: Vec<_> = (168..180)
+        .map(|number| {
+            let mut walls = vec![(99_900, 80_000)];
+            walls.extend((number == 179).then_some((99_960, 80_000)));
+            even_book(number, 100_000, 600, &walls)
+        })
+        .collect();
+    let report = report_at(179, &books, &minutes, &Params::default());
+    let both = cents(9_989_000, 9_997_000);
+    let quotes = rules::quotes_for(&report, Action::Buy, &both, Params::default().tick);
+    let ahead = |price: i64| {
+        quotes
+            .iter()
+            .any(|quote| quote.price.get() == Decimal::new(price, 2))
+    };
+    assert!(ahead(9_990_051) && !ahead(9_996_051), "{quotes:?}");
+}
+
+/// Stretches of a side, some of them empty or thin.
+fn patchy_side() -> impl Strategy<Value = Vec<i64>> {
+    let stretch = (
+        prop_oneof![2 => Just(0_i64), 1 => Just(1_i64), 4 => Just(-1_i64)],
+        side(),
+        5_usize..40,
+    );
+    prop::collection::vec(stretch, 1..6).prop_map(|stretches| {
+        let stretches = stretches
+            .into_iter()
+            .map(|(quantity, levels, length)| match quantity {
+                -1 => levels,
+                quantity => vec![quantity; length],
+            });
+        stretches.flatten().collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn whatever_the_book_the_rules_stay_passive_and_out_of_vacuums(bids in patchy_side(), asks in patchy_side(), rows in trades()) {
+        let mut minutes = visits(40, None);
+        for (minute, rows) in minutes.iter_mut().zip(&rows) {
+            let rows: Vec<_> = rows.iter().map(|(bucket, buy, sell)| (100_000 + bucket, *buy, *sell)).collect();
+            minute.levels.extend(crate::builders::minute(0, true, &rows).levels);
+        }
+        let report = report_at(39, &[book(39, 100_000, &bids, &asks)], &minutes, &Params::default());
+        let advice = advise(&report).unwrap();
+        if let Some(range) = advice.price_range {
+            prop_assert!(rules::in_vacuum(&report, &range).is_none());
+            for end in [range.low, range.high] {
+                prop_assert!(!report.vacuum_ranges.iter().any(|zone| zone.is_inside(end.get())), "{:?}", range);
+            }
+            match advice.action {
+                Action::Buy => prop_assert!(range.high < report.context.best_ask.unwrap()),
+                Action::Sell => prop_assert!(range.low > report.context.best_bid.unwrap()),
+                Action::Hold => {}
+            }
+        }
+        if !advice.quotes.is_empty() {
+            check_quotes(&report, &advice);
+        }
+    }
 }

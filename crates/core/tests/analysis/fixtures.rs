@@ -33,20 +33,26 @@ pub(crate) fn book_time() -> DateTime<Utc> {
 
 /// The recorded 5000-level book: bids and asks.
 pub(crate) fn recorded_levels() -> (Vec<DepthLevel>, Vec<DepthLevel>) {
-    let document: serde_json::Value =
-        serde_json::from_str(&read("btcusdt_depth5000_20250414T000000Z.json.gz")).unwrap();
-    let side = |name: &str| {
-        document[name]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| DepthLevel {
-                price: Price::parse(row[0].as_str().unwrap()).unwrap(),
-                quantity: Quantity::parse(row[1].as_str().unwrap()).unwrap(),
-            })
-            .collect()
-    };
-    (side("bids"), side("asks"))
+    let book = document("btcusdt_depth5000_20250414T000000Z.json.gz");
+    (side(&book, "bids"), side(&book, "asks"))
+}
+
+/// A price and a quantity as the exchange writes them.
+fn level(row: &serde_json::Value) -> DepthLevel {
+    DepthLevel {
+        price: Price::parse(row[0].as_str().unwrap()).unwrap(),
+        quantity: Quantity::parse(row[1].as_str().unwrap()).unwrap(),
+    }
+}
+
+/// One side of a depth answer.
+pub(crate) fn side(document: &serde_json::Value, name: &str) -> Vec<DepthLevel> {
+    document[name].as_array().unwrap().iter().map(level).collect()
+}
+
+/// A compressed JSON fixture.
+pub(crate) fn document(name: &str) -> serde_json::Value {
+    serde_json::from_str(&read(name)).unwrap()
 }
 
 /// The recorded book as a snapshot.

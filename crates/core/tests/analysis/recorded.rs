@@ -1,12 +1,14 @@
 //! Recorded markets run through, and what comes out is what a trader would point at.
 
 use chrono::Duration;
+use rust_decimal::Decimal;
 use strategy_core::analysis::{Engine, Input, Params, analyze};
 use strategy_core::json;
-use strategy_core::model::MinuteFootprint;
 use strategy_core::model::report::MarketReport;
-use strategy_core::num::Price;
+use strategy_core::model::{DepthSnapshot, MinuteFootprint};
+use strategy_core::num::{BucketWidth, Price};
 
+use crate::books::{book_of, books_of_2021, books_of_2024, minutes_of_2024, minutes_of_page};
 use crate::fixtures::{book_time, captured_minutes, moved_minutes, recorded_book, recorded_minutes, symbol};
 
 fn book_report() -> MarketReport {
@@ -108,4 +110,72 @@ fn the_report_of_the_captured_trades_is_the_golden_one() {
         (2, 2)
     );
     check_golden("golden_capture.json", &report);
+}
+
+fn report_of_books(books: &[DepthSnapshot], minutes: &[MinuteFootprint], params: &Params) -> MarketReport {
+    let newest = books.last().unwrap();
+    let input = Input {
+        symbol: newest.symbol(),
+        now: newest.received_at() + Duration::seconds(5),
+        depth: books,
+        minutes,
+    };
+    analyze(&input, params)
+}
+
+fn of_limit_1000() -> Params {
+    Params {
+        depth_limit: 1000,
+        ..Params::default()
+    }
+}
+
+#[test]
+fn the_report_of_the_book_of_2020_is_the_golden_one() {
+    let book = book_of("btcusdt_depth1000_2020.json.gz", "BTCUSDT");
+    let report = report_of_books(&[book], &[], &of_limit_1000());
+    check_golden("golden_book_2020.json", &report);
+}
+
+#[test]
+fn the_report_of_the_capture_of_2021_is_the_golden_one() {
+    let report = report_of_books(&books_of_2021(), &captured_minutes(), &of_limit_1000());
+    assert_eq!(report.data_honesty.snapshots_used, 3);
+    check_golden("golden_capture_2021.json", &report);
+}
+
+#[test]
+fn the_report_of_the_capture_of_2024_is_the_golden_one() {
+    let minutes = minutes_of_2024();
+    assert_eq!(minutes.len(), 7);
+    let report = report_of_books(&books_of_2024(), &minutes, &of_limit_1000());
+    assert_eq!(report.data_honesty.snapshots_used, 7);
+    check_golden("golden_capture_2024.json", &report);
+}
+
+/// Other markets need buckets of another width.
+#[test]
+fn the_reports_of_the_books_of_other_markets_are_the_golden_ones() {
+    for (name, market, width) in [("ethusdt", "ETHUSDT", 1), ("dotusdt", "DOTUSDT", 2)] {
+        let params = Params {
+            bucket_width: BucketWidth::new(Decimal::new(1, width)).unwrap(),
+            ..of_limit_1000()
+        };
+        let book = book_of(&format!("{name}_depth1000_20210404.json.gz"), market);
+        check_golden(
+            &format!("golden_book_{name}.json"),
+            &report_of_books(&[book], &[], &params),
+        );
+    }
+}
+
+#[test]
+fn the_reports_of_the_pages_of_trades_are_the_golden_ones() {
+    let page = minutes_of_page("btcusdt_aggtrades_20200102.json.gz", ["a", "p", "q", "T", "m"]);
+    check_golden("golden_page_20200102.json", &report_of_trades("BTCUSDT", &page));
+    let page = minutes_of_page(
+        "btcusdt_trades_20200831.json.gz",
+        ["id", "price", "qty", "time", "isBuyerMaker"],
+    );
+    check_golden("golden_page_20200831.json", &report_of_trades("BTCUSDT", &page));
 }

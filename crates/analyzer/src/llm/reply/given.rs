@@ -266,6 +266,7 @@ mod tests {
             side: BookSide::Bid,
             volume: Number::new(dec!(9)),
             strength: 0.5,
+            evidence: Vec::new(),
         }];
         let mut given = Given::of(&report).unwrap();
         let buy = |given: &Given| given.judge(Action::Buy, dec!(110065), dec!(110066));

@@ -4,11 +4,13 @@
 //! it is made of, how near it is and how it did when tested. Recent flow tilts the scales. Nothing here is
 //! learned; every number is named and in `docs/analysis.md`.
 
+mod footing;
 mod reasons;
 
 use rust_decimal::Decimal;
 
 pub use crate::analysis::quotes::quotes_for;
+pub use footing::{InVacuum, in_vacuum};
 pub use reasons::{Ground, Kind, Reasons};
 
 use crate::analysis::evidence::reach;
@@ -16,8 +18,9 @@ use crate::analysis::quotes::{round_down, round_up};
 use crate::analysis::units::round;
 use crate::language::Language;
 use crate::model::advice::{AbstainReason, Action, Advice, PriceRange, Quote, RiskLevel};
-use crate::model::report::{Confirmation, Evidence, Level, MarketReport, Number, ResonanceZone};
+use crate::model::report::{BookSide, Confirmation, Evidence, Level, MarketReport, Number, ResonanceZone};
 use crate::num::{BucketWidth, to_f64};
+pub(crate) use footing::out_of_vacuums;
 
 /// Fewest complete minutes of flow for advice; fewer when the flow window is shorter.
 const FEWEST_MINUTES: u32 = 15;
@@ -167,9 +170,9 @@ enum Where {
 
 /// The weightiest resonance zone or wall on one side of mid.
 fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> {
-    let levels = match side {
-        Where::Below => &report.support_levels,
-        Where::Above => &report.resistance_levels,
+    let (levels, book_side) = match side {
+        Where::Below => (&report.support_levels, BookSide::Bid),
+        Where::Above => (&report.resistance_levels, BookSide::Ask),
     };
     let on_side = |price: Decimal| match side {
         Where::Below => price < mid,
@@ -178,7 +181,7 @@ fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> 
     let zones = report
         .resonance
         .iter()
-        .filter(|zone| on_side(zone.center.get()) && rests(zone, on_side))
+        .filter(|zone| on_side(zone.center.get()) && zone.side == book_side)
         .map(|zone| zone_footing(zone, levels, mid));
     let walls = levels
         .iter()
@@ -191,21 +194,12 @@ fn footing(report: &MarketReport, mid: Decimal, side: Where) -> Option<Footing> 
     )
 }
 
-/// True if all resting quantity of a zone is on the side asked for.
-fn rests(zone: &ResonanceZone, on_side: impl Fn(Decimal) -> bool) -> bool {
-    zone.evidence.iter().all(|evidence| match evidence {
-        Evidence::Wall { price, .. } => on_side(price.get()),
-        Evidence::DensityZone { low, high, .. } => on_side((low.get() + high.get()) / Decimal::TWO),
-        _ => true,
-    })
-}
-
 fn zone_footing(zone: &ResonanceZone, levels: &[Level], mid: Decimal) -> Footing {
     let tested = levels
         .iter()
         .find(|level| zone.low <= level.price && level.price <= zone.high && !level.confirmation.untested)
         .map(|level| level.confirmation.mean);
-    let confirmed = zone.evidence.iter().find_map(|evidence| match evidence {
+    let confirmed = zone.evidence.iter().find_map(|piece| match &piece.evidence {
         Evidence::ConfirmedTests { mean, .. } => Some(*mean),
         _ => None,
     });
@@ -213,7 +207,11 @@ fn zone_footing(zone: &ResonanceZone, levels: &[Level], mid: Decimal) -> Footing
     let ground = Ground::Resonance {
         center: zone.center,
         score: zone.score,
-        kinds: zone.evidence.iter().map(Kind::of).collect(),
+        kinds: zone
+            .evidence
+            .iter()
+            .filter_map(|piece| Kind::of(&piece.evidence))
+            .collect(),
     };
     weighed(
         zone.center,
@@ -292,7 +290,8 @@ fn completeness(report: &MarketReport) -> f64 {
     (f64::from(data.flow_complete_minutes) / f64::from(data.flow_window_minutes.max(1))).min(1.0)
 }
 
-/// Around the footing acted on; for a hold, from support to resistance, or around the only one there is.
+/// Around the footing acted on; for a hold, from support to resistance, or around the only one there is. No end
+/// of it lies inside a vacuum.
 fn range(
     report: &MarketReport,
     action: Action,
@@ -321,6 +320,20 @@ fn range(
         (Action::Hold, Some(support), Some(resistance)) => (support.center, resistance.center),
         _ => return None,
     };
+    // A range that would lie wholly inside a vacuum becomes the edge of it that is away from the market.
+    let (low, high) = out_of_vacuums(report, low, high).or_else(|| {
+        let range = PriceRange {
+            low: Number::new(low),
+            high: Number::new(high),
+        };
+        let vacuum = in_vacuum(report, &range)?.vacuum;
+        let edge = match action {
+            Action::Buy => vacuum.low,
+            Action::Sell => vacuum.high,
+            Action::Hold => return None,
+        };
+        Some((edge.get(), edge.get()))
+    })?;
     let (low, high) = (round_up(low, tick), round_down(high, tick));
     (low <= high && low > Decimal::ZERO).then(|| PriceRange {
         low: Number::new(low),

@@ -70,9 +70,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a piece of evidence.
-    pub fn of(evidence: &Evidence) -> Self {
-        match evidence {
+    /// The kind of a piece of evidence; none of what only explains a zone by itself.
+    pub fn of(evidence: &Evidence) -> Option<Self> {
+        Some(match evidence {
             Evidence::Wall { .. } => Self::Wall,
             Evidence::DensityZone { .. } => Self::DensityZone,
             Evidence::PointOfControl { .. } => Self::PointOfControl,
@@ -80,7 +80,13 @@ impl Kind {
             Evidence::ValueAreaEdge { .. } => Self::ValueAreaEdge,
             Evidence::ConfirmedTests { .. } => Self::TestsHeld,
             Evidence::StackedImbalance { .. } => Self::StackedImbalance,
-        }
+            Evidence::DenseSums { .. }
+            | Evidence::ThinSums { .. }
+            | Evidence::EmptyBuckets { .. }
+            | Evidence::ValueAreaGrowth { .. }
+            | Evidence::LowVolumeNode { .. }
+            | Evidence::Prominence { .. } => return None,
+        })
     }
 
     /// Its name.

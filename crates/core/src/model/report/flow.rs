@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::model::report::Number;
+use crate::model::report::{Evidence, Number};
 use crate::time::rfc3339;
 
 /// The aggressor of a flow.
@@ -42,6 +42,8 @@ pub struct ValueArea {
     pub volume: Number,
     /// Base units traded in the whole profile.
     pub total_volume: Number,
+    /// Why it is there: the point of control it grew from and its last step.
+    pub evidence: Vec<Evidence>,
 }
 
 /// A local maximum or minimum of the smoothed profile.
@@ -55,6 +57,8 @@ pub struct VolumeNode {
     pub prominence: f64,
     /// Taker buy minus taker sell in the row, in base units.
     pub delta: Number,
+    /// Why it is there: the smoothed volumes its prominence comes from.
+    pub evidence: Vec<Evidence>,
 }
 
 /// Taker buy minus taker sell over the newest minutes.
@@ -83,6 +87,10 @@ pub struct StackedImbalance {
     pub rows: u32,
     /// Base units of the dominating aggressor in these rows.
     pub volume: Number,
+    /// Base units of the other aggressor in the rows these were compared with, at most a third of `volume`.
+    pub opposing_volume: Number,
+    /// What each row's volume is at least, in base units.
+    pub row_minimum: Number,
     /// Start of the bar.
     #[serde(with = "rfc3339")]
     pub bar_start: DateTime<Utc>,

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use context::{DataHonesty, MarketContext};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, WeighedEvidence};
 pub use flow::{FlowDelta, FlowSide, StackedImbalance, ValueArea, ValueAreaRule, VolumeNode};
 pub use level::{BookSide, Confirmation, Level, LevelType, WallLife};
 pub use note::Note;

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use crate::model::report::{BookSide, Evidence, Number};
+use crate::model::report::{BookSide, Evidence, Number, WeighedEvidence};
 
 /// A stretch of prices on one side of the book.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +18,8 @@ pub struct PriceZone {
     pub volume: Number,
     /// 0..1, four decimals.
     pub strength: f64,
+    /// Why it is there: the sums that were measured, then what else lies in it.
+    pub evidence: Vec<Evidence>,
 }
 
 impl PriceZone {
@@ -26,15 +28,17 @@ impl PriceZone {
         Number::new((self.low.get() + self.high.get()) / Decimal::TWO)
     }
 
-    /// True if the price lies in the zone.
-    pub fn contains(&self, price: Decimal) -> bool {
-        self.low.get() <= price && price < self.high.get()
+    /// True if the price lies strictly between the edges of the zone.
+    pub fn is_inside(&self, price: Decimal) -> bool {
+        self.low.get() < price && price < self.high.get()
     }
 }
 
 /// A price where evidence of different kinds meets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResonanceZone {
+    /// Side of the book that all its resting quantity is on: bids make a support, asks a resistance.
+    pub side: BookSide,
     /// Lowest price of its evidence, inside 0.05 % of the centre.
     pub low: Number,
     /// Highest price of its evidence, inside 0.05 % of the centre.
@@ -44,5 +48,5 @@ pub struct ResonanceZone {
     /// 0..1, four decimals.
     pub score: f64,
     /// What meets here, heaviest first.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<WeighedEvidence>,
 }
