@@ -111,7 +111,7 @@ fn losses(wall: &Wall, side: BookSide, books: &[&BucketedBook], window: &Window,
         let mut consumed = 0;
         let mut known = true;
         for minute in first..=last.min(first + 24 * 60) {
-            let Some(flow) = window.minute(minute) else {
+            let Some(flow) = window.inside(minute) else {
                 known = false;
                 continue;
             };

@@ -11,6 +11,10 @@ use crate::model::MinuteFootprint;
 /// Minutes by which the newest minute may lag behind the clock without counting as missing.
 const LAG_MINUTES: i64 = 3;
 
+/// Minutes kept before the window: it ends with the clock while there is no minute, and steps back to the newest
+/// one when that comes late, or from one dated a minute ahead that is taken away.
+const KEPT_BEFORE: i64 = LAG_MINUTES + 2;
+
 /// Taker volume per side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flow {
@@ -157,7 +161,7 @@ impl Window {
         self.minutes.retain(|number, _| (first..=last).contains(number));
     }
 
-    /// Moves the window to where it stands at `now` and drops what is before it.
+    /// Moves the window to where it stands at `now` and drops what is too far before it ever to come back.
     ///
     /// The window ends with the newest minute when that is at most three minutes old and not in the future,
     /// otherwise with the last minute that has ended at `now`.
@@ -182,7 +186,7 @@ impl Window {
                 _ => {}
             }
         }
-        self.minutes = self.minutes.split_off(&first);
+        self.minutes = self.minutes.split_off(&(first - KEPT_BEFORE));
     }
 
     /// First and last minute of the window.
@@ -196,8 +200,10 @@ impl Window {
         self.range(first, last)
     }
 
-    /// The minutes from `first` to `last`, both included, that are there, oldest first.
+    /// The minutes of the window from `first` to `last`, both included, that are there, oldest first.
     pub(crate) fn range(&self, first: i64, last: i64) -> impl Iterator<Item = (i64, &MinuteFlow)> {
+        let bounds = self.bounds();
+        let (first, last) = (first.max(bounds.0), last.min(bounds.1));
         // An inverted range holds nothing; the map would refuse it.
         let end = last.max(first.saturating_sub(1)).saturating_add(1);
         self.minutes
@@ -205,7 +211,16 @@ impl Window {
             .map(|(number, minute)| (*number, minute))
     }
 
-    /// One minute, if it is there.
+    /// One minute, if it is there and inside the window.
+    pub(crate) fn inside(&self, number: i64) -> Option<&MinuteFlow> {
+        let (first, last) = self.bounds();
+        (first..=last)
+            .contains(&number)
+            .then(|| self.minute(number))
+            .flatten()
+    }
+
+    /// One minute, if it is there; it may lie before or after the window.
     pub(crate) fn minute(&self, number: i64) -> Option<&MinuteFlow> {
         self.minutes.get(&number)
     }
@@ -308,6 +323,18 @@ pub(crate) mod tests {
         assert_eq!(window.bounds(), (4, 13));
         window.advance(DateTime::from_timestamp(100 * 60, 0).unwrap());
         assert!(window.profile().is_empty());
+    }
+
+    #[test]
+    fn a_window_that_steps_back_still_has_what_it_needs() {
+        let mut window = window(5, &[minute(10, true, &[(100, 1, 0)])]);
+        window.advance(DateTime::from_timestamp(16 * 60, 0).unwrap());
+        assert_eq!((window.bounds(), window.profile().len()), ((11, 15), 0));
+        assert!(window.inside(10).is_none() && window.minute(10).is_some());
+        // The collector is back, a minute behind.
+        window.put(&minute(14, true, &[(101, 1, 0)]));
+        window.advance(DateTime::from_timestamp(16 * 60, 0).unwrap());
+        assert_eq!((window.bounds(), window.profile().len()), ((10, 14), 2));
     }
 
     #[test]
