@@ -25,6 +25,7 @@ mod recent;
 mod recorder;
 mod session;
 mod shared;
+mod signs;
 mod tasks;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
+use strategy_core::pulse::Pulse;
 use strategy_core::store::LeaseToken;
 use strategy_core::time::SystemClock;
 use tokio::task::JoinSet;
@@ -42,6 +44,7 @@ pub use crate::error::CollectorError;
 
 use crate::binance::rest::{RestClient, RestOptions};
 use crate::shared::{Settings, Shared};
+use crate::signs::Signs;
 
 /// File in `storage/` that remembers an order of the exchange to wait.
 const HOLD_FILE: &str = ".rest_hold";
@@ -60,6 +63,8 @@ pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), CollectorError>
 struct Plan {
     settings: Settings,
     rest: Arc<RestClient>,
+    signs: Signs,
+    pulse: Pulse,
     started: Instant,
 }
 
@@ -75,7 +80,10 @@ impl Plan {
             started,
             clock: Arc::new(SystemClock),
         });
+        let pulse = Pulse::default();
         Ok(Self {
+            signs: Signs::new(pulse.clone(), &settings.store, config.binance.timeout),
+            pulse,
             settings,
             rest: Arc::new(rest.map_err(CollectorError::Http)?),
             started,
@@ -90,6 +98,7 @@ impl Plan {
             Arc::new(SystemClock),
             rest,
             token,
+            self.signs.clone(),
             stop,
             self.started,
         ))
@@ -106,6 +115,7 @@ async fn terms(plan: Plan, stop: CancellationToken) -> Result<(), CollectorError
                     holder,
                     "another collector took over the keys: waiting as its standby"
                 );
+                plan.pulse.forget_all();
             }
             ended => return ended,
         }
@@ -165,7 +175,9 @@ fn settings(config: &Config) -> Settings {
 /// Name of this machine, for the lease; empty where it cannot be read.
 fn host_name() -> String {
     let path = PathBuf::from("/proc/sys/kernel/hostname");
+    // Without the rest of `/proc`, as in a sandbox, what the machine is called at its start.
     std::fs::read_to_string(path)
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .map(|name| name.trim().to_owned())
         .unwrap_or_default()
 }
