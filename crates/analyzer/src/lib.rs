@@ -13,6 +13,7 @@
 pub mod adviser;
 pub mod agree;
 pub mod archive;
+pub mod arguments;
 pub mod cycle;
 mod error;
 pub mod explain;

@@ -12,6 +12,7 @@
 //! Pure, and therefore where everything is decided: `chain`, `minutes`, `recorder`, `session`, `backfill`,
 //! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] spawns, `term` wires.
 
+pub mod arguments;
 mod backfill;
 mod binance;
 mod chain;
