@@ -14,7 +14,7 @@ use crate::redis::is_there;
 const CARGO_DEB: &str = "3.8.0";
 
 /// The package whose manifest says what is in the Debian package.
-const DESCRIBED_BY: &str = "xtask";
+const DESCRIBED_BY: &str = "strategy-agent";
 
 #[derive(Debug, Args)]
 pub(crate) struct DebArguments {
@@ -26,11 +26,12 @@ pub(crate) struct DebArguments {
 /// Builds the package, shows what is in it and what lintian says. Answers where it is.
 pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
     build_programs()?;
+    build_programs()?;
     let package = pack(&arguments.revision)?;
     run(Command::new("dpkg").arg("-c").arg(&package))?;
     if is_there("lintian") {
         run(Command::new("lintian")
-            .args(["--fail-on", "error,warning", "--no-tag-display-limit"])
+            .args(["--fail-on", "error,warning", "--tag-display-limit", "0"])
             .arg(&package))?;
         println!("lintian has no objection.");
     } else {
@@ -66,6 +67,12 @@ pub(crate) fn pack(revision: &str) -> Result<PathBuf> {
     fs::create_dir_all(&staged)?;
     run(Command::new(build::program("pages", false)?).arg(&staged))?;
     fs::write(staged.join("no-key"), "\n")?;
+    fs::copy(build::root().join("CHANGELOG.md"), staged.join("changelog"))?;
+    let mut pages = vec![staged.join("changelog")];
+    for page in fs::read_dir(staged.join("man"))? {
+        pages.push(page?.path());
+    }
+    run(Command::new("gzip").args(["-9", "--no-name"]).args(pages))?;
     let output = build::target()?.join("debian");
     fs::create_dir_all(&output)?;
     let package = output.join(format!(
@@ -75,6 +82,7 @@ pub(crate) fn pack(revision: &str) -> Result<PathBuf> {
     run(Command::new(tool()?)
         .args([
             "--no-build",
+            "--strip",
             "--locked",
             "--package",
             DESCRIBED_BY,
