@@ -176,9 +176,7 @@ fn settings(config: &Config) -> Settings {
 /// Name of this machine, for the lease; empty where it cannot be read.
 fn host_name() -> String {
     let path = PathBuf::from("/proc/sys/kernel/hostname");
-    // Without the rest of `/proc`, as in a sandbox, what the machine is called at its start.
     std::fs::read_to_string(path)
-        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .map(|name| name.trim().to_owned())
         .unwrap_or_default()
 }

@@ -46,7 +46,7 @@ group=/sys/fs/cgroup/strategy-agent-test-$$
 mkdir "$group"
 echo $$ > "$group/cgroup.procs"
 mount -o loop "$2" "$1/$3"
-exec systemd-nspawn --quiet --boot --keep-unit --register=no --private-network \
+exec setpriv --pdeathsig TERM systemd-nspawn --quiet --boot --keep-unit --register=no --private-network \
     --machine=strategy-agent-test --console=pipe --directory="$1"
 "#;
 

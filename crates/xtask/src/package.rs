@@ -27,7 +27,7 @@ pub(crate) struct DebArguments {
 pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
     build_programs()?;
     build_programs()?;
-    let package = pack(&arguments.revision)?;
+    let package = pack(&arguments.revision, Size::Small)?;
     run(Command::new("dpkg").arg("-c").arg(&package))?;
     if is_there("lintian") {
         run(Command::new("lintian")
@@ -57,8 +57,15 @@ pub(crate) fn build_programs() -> Result<()> {
     run(&mut cargo("build", &pages))
 }
 
+/// Whether time or size matters more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    Large,
+}
+
 /// Puts the package together from what is built.
-pub(crate) fn pack(revision: &str) -> Result<PathBuf> {
+pub(crate) fn pack(revision: &str, size: Size) -> Result<PathBuf> {
     // Below `release`, where the manifest finds it wherever the target directory is.
     let staged = build::target()?.join("release").join("package");
     if staged.exists() {
@@ -79,7 +86,11 @@ pub(crate) fn pack(revision: &str) -> Result<PathBuf> {
         "strategy-agent_{}-{revision}.deb",
         env!("CARGO_PKG_VERSION")
     ));
-    run(Command::new(tool()?)
+    let mut command = Command::new(tool()?);
+    if size == Size::Large {
+        command.arg("--fast");
+    }
+    run(command
         .args([
             "--no-build",
             "--strip",

@@ -109,7 +109,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         package::build_programs()?;
         run(&mut cargo("build", &["--locked", "-p", "market-sim", "--bins"]))?;
     }
-    let (first, second) = (package::pack("1")?, package::pack("2")?);
+    let (first, second) = (
+        package::pack("1", package::Size::Large)?,
+        package::pack("2", package::Size::Large)?,
+    );
     let mut lab = Lab {
         machine: Machine::fresh(DATA)?,
         rows: Vec::new(),
