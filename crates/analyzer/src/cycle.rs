@@ -13,7 +13,6 @@ use chrono::{DateTime, Utc};
 use strategy_core::backoff::Backoff;
 use strategy_core::config::Language;
 use strategy_core::json;
-use strategy_core::lifecycle::notify_progress;
 use strategy_core::model::advice::AbstainReason;
 use strategy_core::model::report::MarketReport;
 use strategy_core::store::{Store, StoreError};
@@ -126,7 +125,6 @@ impl Cycle {
             Err(error) => self.record_abstention(&error).await,
         };
         self.board.count("cycles", 1);
-        notify_progress();
         outcome
     }
 

@@ -13,6 +13,7 @@
 pub mod adviser;
 pub mod agree;
 pub mod archive;
+pub mod arguments;
 pub mod cycle;
 mod error;
 pub mod explain;
@@ -37,6 +38,7 @@ use strategy_core::analysis::Params;
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::num::Quantity;
+use strategy_core::pulse::Pulse;
 use strategy_core::store::Store;
 use strategy_core::time::{Clock, SystemClock};
 use tokio::time::Instant;
@@ -60,6 +62,12 @@ use crate::status::Board;
 /// Longest time a cycle waits for Redis before it goes on without data.
 const LONGEST_LOAD: Duration = Duration::from_secs(20);
 
+/// What a cycle may take besides its waiting for Redis and for the model: analysis, writing, a slow machine.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// Commands to Redis that may run into their limit one after the other.
+const COMMANDS: u32 = 3;
+
 /// Time between two tries to write lines the recommendation log refused.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
@@ -74,16 +82,30 @@ pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) ->
     let list = model_list(config, replay.as_ref())?;
     let cycle = build(config, replay, Arc::clone(&clock))?;
     let store = Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?;
-    let stop = lifecycle.stop();
+    let (stop, pulse) = (lifecycle.stop(), Pulse::default());
+    let options = config.redis.store_options();
+    let redis = SLACK + (options.connect_timeout + options.socket_timeout) * COMMANDS;
     if let Some(list) = list {
         lifecycle.spawn_critical("model list", list.run(stop.clone()));
     }
     lifecycle.spawn_critical(
         "status",
-        status::run(cycle.board.clone(), store, clock, stop.clone()),
+        status::run(
+            cycle.board.clone(),
+            store,
+            clock,
+            (pulse.clone(), redis),
+            stop.clone(),
+        ),
     );
     let interval = config.analyzer.analysis.interval;
-    lifecycle.spawn_critical("cycles", run_cycles(cycle, interval, stop.clone()));
+    let limit = cycle.load_limit + config.analyzer.deepseek.timeout + redis;
+    let steps = Steps {
+        pulse,
+        interval,
+        limit,
+    };
+    lifecycle.spawn_critical("cycles", run_cycles(cycle, steps, stop.clone()));
     Ok(())
 }
 
@@ -214,16 +236,29 @@ fn params(config: &Config) -> Result<Params, AnalyzerError> {
     })
 }
 
+/// When cycles run, and how they are listened to: a cycle that is over is the sign of life.
+struct Steps {
+    pulse: Pulse,
+    interval: Duration,
+    /// Longest time a cycle takes.
+    limit: Duration,
+}
+
 /// Runs a cycle whenever one is due, until the program stops.
-async fn run_cycles(mut cycle: Cycle, interval: Duration, stop: CancellationToken) -> Result<(), Infallible> {
-    let schedule = Schedule::new(Instant::now(), interval);
+async fn run_cycles(mut cycle: Cycle, steps: Steps, stop: CancellationToken) -> Result<(), Infallible> {
+    let schedule = Schedule::new(Instant::now(), steps.interval);
+    steps.pulse.beat("cycles", steps.limit);
     while !stop.is_cancelled() {
         match cycle.run(&stop).await {
             // A log that refuses is reported once, where it is noticed, and the line is kept.
             Ok(_) | Err(CycleError::Journal(_)) => {}
             Err(error) => tracing::error!(error = &error as &dyn Error, "the cycle wrote no line"),
         }
-        wait_until(&mut cycle, schedule.next_due(Instant::now()), &stop).await;
+        let now = Instant::now();
+        let due = schedule.next_due(now);
+        let wait = due.saturating_duration_since(now);
+        steps.pulse.beat("cycles", wait + steps.limit);
+        wait_until(&mut cycle, due, &stop).await;
     }
     cycle.close().await;
     Ok(())

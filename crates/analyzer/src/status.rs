@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use strategy_core::lifecycle::{notify_ready, notify_status};
+use strategy_core::pulse::Pulse;
 use strategy_core::store::{AnalyzerStatus, ModelStatus, Store, StoreError};
 use strategy_core::symbol::Symbol;
 use strategy_core::telemetry::error_chain;
@@ -213,7 +214,8 @@ impl Board {
     }
 }
 
-/// Writes the status until the program stops, and once more then.
+/// Writes the status until the program stops, and once more then. The pulse is told of every write, which
+/// takes no longer than the limit beside it.
 ///
 /// # Errors
 /// None; Redis may come and go.
@@ -221,11 +223,13 @@ pub async fn run(
     board: Board,
     mut store: Store,
     clock: Arc<dyn Clock>,
+    (pulse, limit): (Pulse, Duration),
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let mut ready = false;
     loop {
-        let status = board.status(true, true, clock.now());
+        let mut status = board.status(true, true, clock.now());
+        status.degraded.extend(pulse.troubles());
         let outcome = tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -236,6 +240,7 @@ pub async fn run(
             notify_ready();
         }
         notify_status(&words(&status, outcome.as_ref().err()));
+        pulse.beat("status", PERIOD + limit);
         tokio::select! {
             biased;
             () = stop.cancelled() => break,

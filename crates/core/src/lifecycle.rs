@@ -12,6 +12,7 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,6 +28,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(4);
 
 /// Time for tasks to end after they were cut off.
 const HARD_LIMIT: Duration = Duration::from_millis(200);
+
+/// How much longer a start may take after a sign of life.
+const START_EXTENSION_USEC: u32 = 120_000_000;
+
+/// Readiness was reported.
+static READY: AtomicBool = AtomicBool::new(false);
 
 /// Supervises the tasks of one process.
 #[derive(Debug, Clone)]
@@ -221,6 +228,7 @@ pub fn install_tls_provider() {
 
 /// Tells systemd that the daemon is ready: Redis answered. Does nothing elsewhere.
 pub fn notify_ready() {
+    READY.store(true, Ordering::Relaxed);
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
@@ -229,9 +237,14 @@ pub fn notify_status(text: &str) {
     notify(&[sd_notify::NotifyState::Status(text)]);
 }
 
-/// Feeds systemd's watchdog; call it when data made progress, not by a timer. Does nothing elsewhere.
+/// Feeds systemd's watchdog: every task goes on. Called by `pulse`, not by a timer. Does nothing elsewhere.
+///
+/// Before the daemon is ready this prolongs its start: waiting for Redis is no failure, hanging is one.
 pub fn notify_progress() {
     notify(&[sd_notify::NotifyState::Watchdog]);
+    if !READY.load(Ordering::Relaxed) {
+        notify(&[sd_notify::NotifyState::ExtendTimeoutUsec(START_EXTENSION_USEC)]);
+    }
 }
 
 fn notify(state: &[sd_notify::NotifyState<'_>]) {

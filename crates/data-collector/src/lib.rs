@@ -12,6 +12,7 @@
 //! Pure, and therefore where everything is decided: `chain`, `minutes`, `recorder`, `session`, `backfill`,
 //! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] spawns, `term` wires.
 
+pub mod arguments;
 mod backfill;
 mod binance;
 mod chain;
@@ -26,6 +27,7 @@ mod recent;
 mod recorder;
 mod session;
 mod shared;
+mod signs;
 mod tasks;
 
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
+use strategy_core::pulse::Pulse;
 use strategy_core::store::LeaseToken;
 use strategy_core::time::SystemClock;
 use tokio::task::JoinSet;
@@ -44,6 +47,7 @@ pub use crate::error::CollectorError;
 use crate::binance::rest::RestClient;
 use crate::binance::transport::TransportOptions;
 use crate::shared::{Settings, Shared};
+use crate::signs::Signs;
 
 /// File in `storage/` that remembers an order of the exchange to wait.
 const HOLD_FILE: &str = ".rest_hold";
@@ -62,6 +66,8 @@ pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), CollectorError>
 struct Plan {
     settings: Settings,
     rest: Arc<RestClient>,
+    signs: Signs,
+    pulse: Pulse,
     started: Instant,
 }
 
@@ -79,7 +85,10 @@ impl Plan {
                 clock: Arc::new(SystemClock),
             },
         );
+        let pulse = Pulse::default();
         Ok(Self {
+            signs: Signs::new(pulse.clone(), &settings.store, config.binance.timeout),
+            pulse,
             settings,
             rest: Arc::new(rest.map_err(CollectorError::Http)?),
             started,
@@ -94,6 +103,7 @@ impl Plan {
             Arc::new(SystemClock),
             rest,
             token,
+            self.signs.clone(),
             stop,
             self.started,
         ))
@@ -110,6 +120,7 @@ async fn terms(plan: Plan, stop: CancellationToken) -> Result<(), CollectorError
                     holder,
                     "another collector took over the keys: waiting as its standby"
                 );
+                plan.pulse.forget_all();
             }
             ended => return ended,
         }

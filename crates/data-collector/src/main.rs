@@ -1,37 +1,11 @@
 //! The `data-collector` program: arguments in, exit code out.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser as _};
+use data_collector::arguments::{Arguments, Command};
 use strategy_core::program;
-
-/// Records the order book and every trade of one Binance spot market into Redis.
-///
-/// Exit codes: 0 asked to stop, 1 failed while running, 2 bad arguments, 78 bad configuration.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// Configuration file
-    #[arg(long, global = true, value_name = "PATH", default_value = program::DEFAULT_CONFIG)]
-    config: PathBuf,
-    /// Validate the whole configuration, print the effective settings, and exit
-    #[arg(long)]
-    check_config: bool,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Say whether the running collector is well: exit code 0 if it is, 1 with the reasons if not
-    Status {
-        /// Print the status document instead of words
-        #[arg(long)]
-        json: bool,
-    },
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -17,6 +17,7 @@ use crate::clock::Uptime;
 use crate::health::{Health, Part};
 use crate::outbox::Outbox;
 use crate::recorder::Reach;
+use crate::signs::Signs;
 
 /// How far behind the newest minute files are healed: a week.
 pub(crate) const HEAL_MINUTES: i64 = 7 * 24 * 60;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     /// Minutes that left the window and whose file says that it is not complete, within [`HEAL_MINUTES`].
     pub(crate) incomplete_files: Mutex<BTreeSet<Minute>>,
     pub(crate) token: LeaseToken,
+    pub(crate) signs: Signs,
     /// The window as the persisting task knows it; `None` until it was loaded for the first time.
     pub(crate) window: watch::Sender<Option<Arc<WindowImage>>>,
     /// True from the moment the lease was taken for the first time.
@@ -68,6 +70,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         rest: Arc<RestClient>,
         token: LeaseToken,
+        signs: Signs,
         stop: CancellationToken,
         started: Instant,
     ) -> Self {
@@ -79,6 +82,7 @@ impl Shared {
             outbox: Outbox::default(),
             incomplete_files: Mutex::default(),
             token,
+            signs,
             window: watch::Sender::new(None),
             owned: watch::Sender::new(false),
             stop,

@@ -1,4 +1,5 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `lint`.
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `lint`,
+//! `deb`, `test-systemd`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
 //! command that does it is printed; nothing is skipped because of it.
@@ -13,9 +14,12 @@ mod checks;
 mod daemons;
 mod demo;
 mod follow;
+mod machine;
+mod package;
 mod processes;
 mod redis;
 mod settings;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -59,6 +63,10 @@ enum Task {
     },
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
+    /// Build the Debian package of both programs; lintian's verdict is the exit code
+    Deb(package::DebArguments),
+    /// Install the package in a booted Debian (systemd-nspawn) and check that both services behave; needs root
+    TestSystemd(systemd::TestArguments),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +79,8 @@ fn main() -> ExitCode {
         Task::Soak { arguments } => checks::tests_program("soak", true, &arguments),
         Task::Explain { arguments } => explain(&arguments),
         Task::Lint => checks::lint(),
+        Task::Deb(arguments) => package::deb(&arguments).map(drop),
+        Task::TestSystemd(arguments) => systemd::test(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,8 @@ const MAX_SECRET_FILE: u64 = 64 * 1024;
 impl Section<'_> {
     /// A secret from `key` (`${VARIABLE}` only) or from the file that `file_key` names.
     ///
-    /// `default` counts where neither key is given. `optional` makes an unset variable mean no secret.
+    /// `default` counts where neither key is given. `optional` makes an unset variable or an empty file mean no
+    /// secret; a file that is not there is a problem all the same.
     pub(super) fn secret(
         &mut self,
         key: &'static str,
@@ -45,7 +46,7 @@ impl Section<'_> {
                     format_args!("is given together with {file_key}; keep one of them"),
                 );
             }
-            return self.secret_file(file_key, file);
+            return self.secret_file(file_key, file, optional);
         }
         self.secret_reference(key, written.as_deref().unwrap_or(default), optional)
     }
@@ -91,7 +92,7 @@ impl Section<'_> {
         }
     }
 
-    fn secret_file(&self, key: &'static str, file: String) -> Secret {
+    fn secret_file(&self, key: &'static str, file: String, optional: bool) -> Secret {
         let path = PathBuf::from(file);
         let text = match read_small(&path) {
             Ok(text) => text,
@@ -102,6 +103,8 @@ impl Section<'_> {
         };
         match checked(&text) {
             Ok(Some(value)) => return Secret::new(Some(value), SecretSource::File(path)),
+            // As a credential of systemd that was not given looks.
+            Ok(None) if optional => return Secret::new(None, SecretSource::File(path)),
             Ok(None) => self.problem(key, format_args!("{} is empty", path.display())),
             Err(message) => {
                 self.problem(key, format_args!("the content of {} {message}", path.display()));

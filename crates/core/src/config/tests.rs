@@ -80,9 +80,12 @@ logging: { level: "INFO", file_path: "logs/strategy_agent.log", max_file_size_mb
 #[test]
 fn every_file_of_the_project_is_a_valid_configuration() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
-    let environment = environment(&[("CREDENTIALS_DIRECTORY", "/nowhere")]);
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("deepseek_api_key"), "\n").unwrap();
+    let environment = environment(&[("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())]);
     let mut files = 0;
-    for entry in std::fs::read_dir(directory).unwrap() {
+    let services = std::fs::read_dir(directory.join("systemd")).unwrap();
+    for entry in std::fs::read_dir(directory).unwrap().chain(services) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             Config::load(&path, &environment).unwrap();
@@ -242,6 +245,12 @@ fn a_secret_may_be_the_content_of_a_file() {
     let (config, _) = valid(&text, &[("DEEPSEEK_API_KEY", "other")]);
     let key = config.analyzer.deepseek.api_key.get().unwrap();
     assert_eq!(key.expose_secret(), "abc123");
+    // A credential of systemd that was not given: no model.
+    std::fs::write(&path, "\n").unwrap();
+    let (config, _) = valid(&text, &[("DEEPSEEK_API_KEY", "other")]);
+    assert!(config.analyzer.deepseek.api_key.get().is_none());
+    let password = format!("redis: {{password_file: '{}'}}", path.display());
+    assert!(problems(&password, &[])[0].ends_with("is empty (test.yaml)"));
     std::fs::remove_file(&path).unwrap();
     let found = problems(&text, &[]);
     assert!(

@@ -39,7 +39,7 @@ const REMEMBERED_HOLD: Duration = Duration::from_secs(5);
 const RECALL_EVERY: Duration = Duration::from_secs(2);
 
 /// Longest wait for room in the budget; longer orders of the exchange are reported at once.
-const LONGEST_ADMISSION: Duration = Duration::from_secs(130);
+pub(crate) const LONGEST_ADMISSION: Duration = Duration::from_secs(130);
 
 /// A shorter order of the exchange is waited for.
 const SHORT_ORDER: Duration = Duration::from_secs(60);

@@ -18,6 +18,7 @@ use crate::postponed::Postponed;
 use crate::progress::{FillProgress, Step};
 use crate::recorder::{Reach, doubt_future};
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// First and longest wait after a failed request.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -77,17 +78,20 @@ impl BackfillTask {
             let Some((chunk, head)) = self.due() else {
                 let known = self.shared.reach().is_some();
                 let look_again = if known { LOOK_EVERY.0 } else { LOOK_EVERY.1 };
+                self.shared.signs.sign(Task::History, look_again);
                 // Sooner when there is room again: then the next chunk may be due.
                 drop(timeout(look_again, self.shared.outbox.drained()).await);
                 continue;
             };
             match self.fill(chunk, head, invalidations).await {
                 Ok(()) => {
+                    self.shared.signs.sign(Task::History, Duration::ZERO);
                     backoff.reset();
                     self.useless_answers = 0;
                 }
                 Err(error) => {
                     let wait = backoff.next_delay(rand::random());
+                    self.shared.signs.sign(Task::History, wait);
                     self.on_failure(chunk, &error, backoff.attempts());
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
@@ -190,6 +194,7 @@ impl BackfillTask {
         };
         while let Progress::Ask { from } = progress {
             let mut rows = rest.trades_from(from, Urgency::History).await?;
+            self.shared.signs.sign(Task::History, Duration::ZERO);
             if rows.is_empty() {
                 return Err(RestError::Contradiction { id: head.0 });
             }

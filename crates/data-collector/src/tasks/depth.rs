@@ -14,6 +14,7 @@ use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// First and longest wait before a failed request is repeated within the same interval.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -95,6 +96,7 @@ impl DepthTask {
             let mut backoff = strategy_core::backoff::Backoff::new(RETRY.0, RETRY.1);
             while !self.fetch().await {
                 let wait = backoff.next_delay(rand::random());
+                self.shared.signs.sign(Task::Books, wait);
                 if Instant::now() + wait >= deadline || backoff.attempts() >= ATTEMPTS {
                     break;
                 }
@@ -102,6 +104,7 @@ impl DepthTask {
             }
             // While Redis is away the books wait here and are tried again until the next one is due.
             while !self.store_waiting().await && Instant::now() + RETRY.0 < deadline {
+                self.shared.signs.sign(Task::Books, RETRY.0);
                 tokio::time::sleep(RETRY.0).await;
             }
             // Counted from the start, so that the interval does not drift; what was missed is not made up.
@@ -109,6 +112,8 @@ impl DepthTask {
             while due + interval <= Instant::now() {
                 due += interval;
             }
+            let wait = due.saturating_duration_since(Instant::now());
+            self.shared.signs.sign(Task::Books, wait);
             tokio::time::sleep_until(due).await;
         }
     }

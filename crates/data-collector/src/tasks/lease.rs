@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::error::CollectorError;
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// First and longest wait before Redis is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), LEASE_PERIOD);
@@ -41,6 +42,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
                 if !owner {
                     owner = true;
                     lifecycle::notify_status("recording");
+                    shared.signs.begin();
                     tracing::info!(owner = shared.token.as_str(), "this collector owns the keys");
                     shared.owned.send_replace(true);
                 }
@@ -50,6 +52,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
             Ok(LeaseState::HeldBy(holder)) => {
                 if !standby_said {
                     standby_said = true;
+                    // Redis has answered; that another one records is no failure of the start.
+                    lifecycle::notify_ready();
                     lifecycle::notify_status(&format!("standby: {holder} owns the keys"));
                     tracing::info!(holder, "another collector owns the keys: waiting as its standby");
                 }
@@ -57,9 +61,13 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
             }
             Err(error) => {
                 shared.redis_failed(&error);
+                if !owner {
+                    lifecycle::notify_status("waiting for redis");
+                }
                 backoff.next_delay(rand::random())
             }
         };
+        shared.signs.sign(Task::Lease, wait);
         if !shared.pause(wait).await {
             break;
         }

@@ -7,6 +7,7 @@ use crate::binance::error::RestError;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// How often the market's status is asked for.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -61,6 +62,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
                 RETRY
             }
         };
+        shared.signs.sign(Task::Market, wait);
         if !shared.pause(wait).await {
             break;
         }

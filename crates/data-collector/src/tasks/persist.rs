@@ -21,6 +21,7 @@ use crate::error::CollectorError;
 use crate::outbox::Waiting;
 use crate::recent::Recent;
 use crate::shared::Shared;
+use crate::signs::{BEGINNING, Task};
 use crate::tasks::filing::{Filing, STORAGE_RETRY};
 use crate::tasks::unsaved::Unsaved;
 
@@ -104,6 +105,7 @@ impl PersistTask {
         let shared = Arc::clone(&self.shared);
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         while !shared.stop.is_cancelled() {
+            let mut changed = false;
             // Not raced against the stop: a write that has begun is brought to its end, within its timeout.
             let wait = match self.flush().await {
                 Ok(()) => {
@@ -117,6 +119,7 @@ impl PersistTask {
                 Err(Interruption::Store(StoreError::WindowChanged)) => {
                     tracing::warn!("the window in redis is not what was written last: loading it again");
                     self.image = None;
+                    changed = true;
                     backoff.next_delay(rand::random())
                 }
                 Err(Interruption::Store(error)) => {
@@ -127,6 +130,10 @@ impl PersistTask {
                 }
             };
             let failed = backoff.attempts() > 0;
+            // Written, or away for a reason: a window that changes under us again and again is none.
+            if !changed {
+                shared.signs.sign(Task::Persist, wait);
+            }
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => {}
@@ -253,6 +260,7 @@ impl PersistTask {
         self.shared.window.send_replace(Some(Arc::new(image.clone())));
         self.image = Some(image);
         if first {
+            self.shared.signs.sign(Task::Trades, BEGINNING);
             lifecycle::notify_ready();
         }
     }
@@ -319,6 +327,7 @@ impl PersistTask {
         self.store
             .apply_window(token, symbol, image, plan.leaving, &plan.changes)
             .await?;
+        self.shared.signs.sign(Task::Persist, Duration::ZERO);
         self.recent.note(plan.changes, plan.after.newest());
         self.adopt(plan.after);
         Ok(())
@@ -368,6 +377,7 @@ impl PersistTask {
             if !self.filing.file(leaving).await {
                 return Ok(false);
             }
+            self.shared.signs.sign(Task::Persist, Duration::ZERO);
             read += count;
         }
         Ok(true)

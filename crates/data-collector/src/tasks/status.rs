@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strategy_core::lifecycle::notify_status;
 use strategy_core::store::{CollectorStatus, Store};
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// How often the status is written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -31,6 +33,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
             .stop
             .run_until_cancelled(write(&shared, &mut store, true))
             .await;
+        shared.signs.sign(Task::Status, EVERY);
         if !shared.pause(EVERY).await {
             break;
         }
@@ -47,12 +50,26 @@ async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
     } else {
         WRITE_LIMITS.1
     };
+    if is_running {
+        notify_status(&words(&status));
+    }
     // A status that cannot be written expires, which says the same.
     if let Ok(Err(error)) = timeout(limit, store.put_collector_status(&status)).await {
         tracing::debug!(
             error = &error as &dyn std::error::Error,
             "the status was not written"
         );
+    }
+}
+
+/// The status in one line, for systemd.
+fn words(status: &CollectorStatus) -> String {
+    let (minutes, books) = (status.trade_window_count, status.depth_snapshots_count);
+    let stored = format!("{minutes} minutes and {books} books in redis");
+    if status.degraded.is_empty() {
+        format!("recording {}: {stored}", status.symbol)
+    } else {
+        format!("{}; {stored}", status.degraded.join("; "))
     }
 }
 
@@ -84,6 +101,7 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
     }
     let mut degraded = state.reasons();
     degraded.extend(shared.rest.transport().notices());
+    degraded.extend(shared.signs.troubles());
     CollectorStatus {
         is_running,
         symbol: shared.settings.symbol.to_string(),

@@ -19,6 +19,7 @@ use crate::health::Part;
 use crate::recorder::{Anchor, Effect, Question, Recorder};
 use crate::session::{Session, SessionAction, Slot};
 use crate::shared::Shared;
+use crate::signs::{BEGINNING, Task};
 use crate::tasks::anchor::{ResumePoint, find_anchor, resume_point};
 
 /// How often time is looked at.
@@ -74,6 +75,8 @@ struct TradeTask {
     effects: Vec<Effect>,
     rejects: RejectLog,
     down_since: Option<Uptime>,
+    /// Minutes that were published when the last sign of life was given.
+    published: u64,
 }
 
 impl TradeTask {
@@ -94,6 +97,7 @@ impl TradeTask {
             effects: Vec::new(),
             rejects: RejectLog::default(),
             down_since,
+            published: 0,
         }
     }
 
@@ -196,6 +200,15 @@ impl TradeTask {
                     );
                 }
                 self.begin_without_rest(uptime);
+                // Where the exchange has not been heard yet no minute can be published.
+                if self
+                    .recorder
+                    .as_ref()
+                    .is_none_or(|recorder| recorder.now(uptime).is_none())
+                {
+                    let wait = self.anchor_due.saturating_sub(uptime);
+                    self.shared.signs.sign(Task::Trades, wait + BEGINNING);
+                }
                 return;
             }
         };
@@ -342,6 +355,10 @@ impl TradeTask {
             health.recover(Part::Trades);
         }
         let (counts, last_id) = (recorder.counts(), recorder.last_id());
+        let published = counts.minutes_complete + counts.minutes_incomplete;
+        if std::mem::replace(&mut self.published, published) != published {
+            self.shared.signs.sign(Task::Trades, Duration::ZERO);
+        }
         health.update(|state| {
             state.recorder = counts;
             state.last_trade_id = last_id.or(state.last_trade_id);

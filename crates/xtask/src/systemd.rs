@@ -1,0 +1,185 @@
+//! Both services in a booted Debian: `cargo xtask test-systemd`.
+//!
+//! The package is installed in a machine of its own, beside Redis and the simulated exchange and model. Every
+//! check is one line of the table at the end; the first that fails does not stop the others.
+
+mod checks;
+mod truth;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+
+use crate::build::{self, cargo, run};
+use crate::machine::{self, LOOK, Machine};
+use crate::package;
+
+/// Where the programs keep their data in the machine.
+const DATA: &str = "var/lib/strategy-agent";
+
+/// Configuration of the services.
+const CONFIG: &str = "/etc/strategy-agent/strategy-agent.yaml";
+
+/// The simulators as a service of the machine. The market is the same after every start.
+const SIMULATOR: &str = "[Unit]
+Description=Simulated exchange and model
+[Service]
+ExecStart=/usr/local/bin/market-sim --rest-port 18080 --ws-port 18081 --model-port 18082 --rate 200
+StandardOutput=null
+[Install]
+WantedBy=multi-user.target
+";
+
+/// What is changed in the packaged configuration: the simulators in place of the real ones, a short window so
+/// that minutes become files, and short limits so that a hanging task is known soon.
+const CHANGES: [(&str, &str); 4] = [
+    (
+        "binance:\n",
+        "binance:\n  rest_api_base: \"http://127.0.0.1:18080\"\n  websocket_base: \"ws://127.0.0.1:18081\"\n",
+    ),
+    (
+        "  deepseek:\n",
+        "  deepseek:\n    base_url: \"http://127.0.0.1:18082/v1\"\n    timeout: 5\n",
+    ),
+    ("analyzer:\n", "analyzer:\n  analysis: { interval_seconds: 10 }\n"),
+    (
+        "  port: 6379\n",
+        "  port: 6379\n  socket_timeout: 1\n  socket_connect_timeout: 1\n",
+    ),
+];
+
+/// Minutes in the window of the test.
+const WINDOW: &str = "data_collector:\n  depth_snapshot: { limit: 500, update_interval_seconds: 10 }\n  order_flow: { window_size_minutes: 8, backfill_minutes: 8 }\n";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Where it cannot run, say so and succeed
+    #[arg(long)]
+    skip_if_impossible: bool,
+    /// Leave out the checks that take minutes: the hung task
+    #[arg(long)]
+    quick: bool,
+    /// Use the programs as they are built
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    outcome: Result<String>,
+    took: Duration,
+}
+
+/// What the checks work with.
+struct Lab {
+    machine: Machine,
+    rows: Vec<Row>,
+}
+
+impl Lab {
+    /// Does one check and notes it; what it answers is shown beside its name.
+    fn check(&mut self, name: &'static str, check: impl FnOnce(&mut Machine) -> Result<String>) {
+        let began = Instant::now();
+        let outcome = check(&mut self.machine);
+        let row = Row {
+            name,
+            outcome,
+            took: began.elapsed(),
+        };
+        println!("{}", line(&row));
+        self.rows.push(row);
+    }
+}
+
+/// Runs every check. An error if one failed.
+pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
+    if let Some(why) = machine::obstacle() {
+        ensure!(
+            arguments.skip_if_impossible,
+            "the test with systemd cannot run here: {why}"
+        );
+        println!("SKIPPED: the test with systemd cannot run here: {why}");
+        return Ok(());
+    }
+    machine::ensure_tools()?;
+    if !arguments.no_build {
+        package::build_programs()?;
+        run(&mut cargo("build", &["--locked", "-p", "market-sim", "--bins"]))?;
+    }
+    let (first, second) = (
+        package::pack("1", package::Size::Large)?,
+        package::pack("2", package::Size::Large)?,
+    );
+    let mut lab = Lab {
+        machine: Machine::fresh(DATA)?,
+        rows: Vec::new(),
+    };
+    for package in [&first, &second] {
+        let name = package.file_name().context("the package has no name")?;
+        fs::copy(package, lab.machine.path("/root").join(name))?;
+    }
+    fs::copy(
+        build::program("market-sim", false)?,
+        lab.machine.path("/usr/local/bin/market-sim"),
+    )?;
+    fs::write(
+        lab.machine.path("/etc/systemd/system/market-sim.service"),
+        SIMULATOR,
+    )?;
+    let boots = lab
+        .machine
+        .boot()
+        .map(|took| format!("{:.1} s", took.as_secs_f64()));
+    let is_up = boots.is_ok();
+    lab.check("the machine boots", |_| boots);
+    if is_up {
+        checks::all(&mut lab, arguments.quick);
+    }
+    println!("\n{}", lab.rows.iter().map(line).collect::<Vec<_>>().join("\n"));
+    let failed = lab.rows.iter().filter(|row| row.outcome.is_err()).count();
+    println!("{} checks, {failed} failed", lab.rows.len());
+    ensure!(failed == 0, "{failed} checks failed");
+    Ok(())
+}
+
+fn line(row: &Row) -> String {
+    let (verdict, words) = match &row.outcome {
+        Ok(words) => ("ok    ", words.clone()),
+        Err(error) => ("FAILED", format!("{error:#}")),
+    };
+    format!(
+        "{verdict}  {:<44} {:>6.1} s  {words}",
+        row.name,
+        row.took.as_secs_f64()
+    )
+}
+
+/// Waits until a condition holds; its error is the last thing that was seen.
+fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let seen = look();
+        match seen {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) if Instant::now() > deadline => anyhow::bail!("not within {limit:?}: {what}"),
+            Err(error) if Instant::now() > deadline => return Err(error.context(what.to_owned())),
+            Ok(None) | Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+/// The configuration of the test, from the packaged one.
+fn configuration(packaged: &str) -> Result<String> {
+    let mut text = packaged.to_owned();
+    for (place, change) in CHANGES {
+        ensure!(
+            text.contains(place),
+            "the packaged configuration has no `{place}`"
+        );
+        text = text.replacen(place, change, 1);
+    }
+    Ok(text + WINDOW)
+}

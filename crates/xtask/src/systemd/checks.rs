@@ -1,0 +1,461 @@
+//! The checks, in the order of a service's life.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{CONFIG, Lab, configuration, eventually, truth};
+use crate::machine::Machine;
+
+/// The services.
+const BOTH: &str = "data-collector analyzer";
+
+/// Greatest exposure that `systemd-analyze security` may find.
+const EXPOSURE: f64 = 1.5;
+
+/// Longest time a stop may take.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Longest wait for what happens within a minute or two.
+const SOON: Duration = Duration::from_secs(150);
+
+/// Longest wait for the watchdog to bite a task that hangs.
+const WATCHDOG_LIMIT: Duration = Duration::from_secs(330);
+
+/// A watchdog with less patience, for the time of a check.
+const SHORT_WATCHDOG: &str = "[Service]\nWatchdogSec=10s\n";
+
+/// The recommendation log.
+const LOG: &str = "/var/log/strategy-agent/trading_recommendations_btcfdusd.log";
+
+/// Place of the model's key.
+const KEY: &str = "/etc/strategy-agent/credentials/deepseek_api_key";
+
+pub(super) fn all(lab: &mut Lab, quick: bool) {
+    lab.check("package installs, enables nothing", |machine| install(machine));
+    lab.check("services become active", |machine| start(machine));
+    lab.check("exposure at most 1.5", |machine| exposure(machine));
+    lab.check("a minute and a recommendation without key", |machine| {
+        flows(machine)
+    });
+    lab.check("every minute equals the exchange's", |machine| whole(machine));
+    lab.check("with a key the model advises", |machine| with_key(machine));
+    lab.check("stop in less than 3 s, nothing lost", |machine| stop(machine));
+    lab.check("kill -9: started again, healed", |machine| kill(machine));
+    lab.check("a stopped process meets the watchdog", |machine| {
+        stopped_process(machine)
+    });
+    lab.check("redis restarted and away for 20 s", |machine| redis_away(machine));
+    lab.check("bad configuration refused, readable", |machine| {
+        bad_configuration(machine)
+    });
+    lab.check("log rotation loses no line", |machine| rotation(machine));
+    lab.check("a second instance from the template", |machine| instance(machine));
+    if !quick {
+        lab.check("a task hung in the disk meets the watchdog", |machine| {
+            hung_task(machine)
+        });
+    }
+    lab.check("reboot: services come back", reboot);
+    lab.check("upgrade restarts and keeps data", |machine| upgrade(machine));
+    lab.check("remove stops and keeps data", |machine| remove(machine));
+    lab.check("purge leaves nothing", |machine| purge(machine));
+}
+
+fn property(machine: &Machine, unit: &str, name: &str) -> Result<String> {
+    let value = machine.run(&format!("systemctl show --value -p {name} {unit}"))?;
+    Ok(value.trim().to_owned())
+}
+
+fn is_active(machine: &Machine, unit: &str) -> Result<bool> {
+    Ok(property(machine, unit, "ActiveState")? == "active")
+}
+
+fn both_active(machine: &Machine) -> Result<Option<()>> {
+    let active = is_active(machine, "data-collector")? && is_active(machine, "analyzer")?;
+    Ok(active.then_some(()))
+}
+
+fn pids(machine: &Machine) -> Result<[String; 2]> {
+    Ok([
+        property(machine, "data-collector", "MainPID")?,
+        property(machine, "analyzer", "MainPID")?,
+    ])
+}
+
+fn lines(machine: &Machine) -> Result<usize> {
+    Ok(machine.run(&format!("cat {LOG} | wc -l"))?.trim().parse()?)
+}
+
+fn one_more_line(machine: &Machine) -> Result<String> {
+    let before = lines(machine)?;
+    eventually("a new recommendation", SOON, || {
+        Ok((lines(machine)? > before).then_some(()))
+    })?;
+    machine.run(&format!("tail -n 1 {LOG}"))
+}
+
+/// The window is whole but for the newest element, and true.
+fn whole(machine: &Machine) -> Result<String> {
+    let compared = eventually("a window that is whole", SOON, || {
+        truth::compare(machine, 1).map(Some)
+    })?;
+    ensure!(compared >= 5, "only {compared} minutes");
+    Ok(format!("{compared} minutes compared by id and volume"))
+}
+
+fn install(machine: &Machine) -> Result<String> {
+    machine.run("systemctl enable --now market-sim && dpkg --install /root/strategy-agent_*-1.deb")?;
+    machine.run("getent passwd strategy-agent")?;
+    for unit in ["data-collector", "analyzer"] {
+        let enabled = property(machine, unit, "UnitFileState")?;
+        ensure!(
+            enabled == "disabled" && !is_active(machine, unit)?,
+            "{unit} is {enabled}"
+        );
+    }
+    machine
+        .run("man -w data-collector >/dev/null 2>&1 || test -f /usr/share/man/man1/data-collector.1.gz")?;
+    machine
+        .run("data-collector --config /etc/strategy-agent/strategy-agent.yaml --check-config >/dev/null")?;
+    let text = configuration(&machine.run(&format!("cat {CONFIG}"))?)?;
+    std::fs::write(machine.path(CONFIG), text)?;
+    Ok("user there, disabled, inactive".to_owned())
+}
+
+fn start(machine: &Machine) -> Result<String> {
+    let began = Instant::now();
+    machine.run(&format!("systemctl enable --now {BOTH} 2>&1"))?;
+    let took = began.elapsed().as_secs_f64();
+    ensure!(both_active(machine)?.is_some(), "not active");
+    // A status that is written once the window is there.
+    let text = eventually("a status text", SOON, || {
+        let text = property(machine, "data-collector", "StatusText")?;
+        Ok(text.starts_with("recording BTCFDUSD").then_some(text))
+    })?;
+    Ok(format!("{took:.2} s, \"{text}\""))
+}
+
+fn exposure(machine: &Machine) -> Result<String> {
+    let mut all = Vec::new();
+    for unit in [
+        "data-collector",
+        "analyzer",
+        "data-collector@BTCFDUSD",
+        "analyzer@BTCFDUSD",
+    ] {
+        let said = machine.run(&format!("systemd-analyze security --no-pager {unit}.service"))?;
+        let line = said.lines().last().unwrap_or_default();
+        let score = line.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+        let score = score.with_context(|| format!("no score in {line}"))?;
+        ensure!(score <= EXPOSURE, "{unit}: {score}");
+        all.push(format!("{unit} {score}"));
+    }
+    Ok(all.join(", "))
+}
+
+fn newest_minute(machine: &Machine) -> Result<String> {
+    let newest = truth::window(machine)?
+        .into_iter()
+        .find(|minute| minute["complete"] == true);
+    let newest = newest.context("no complete minute yet")?;
+    Ok(newest["timestamp"].as_str().unwrap_or_default().to_owned())
+}
+
+fn flows(machine: &Machine) -> Result<String> {
+    let before = eventually("a complete minute", SOON, || newest_minute(machine).map(Some))?;
+    let line = one_more_line(machine)?;
+    ensure!(line.contains("\"source\":\"rules\""), "{line}");
+    let after = eventually("a new minute", SOON, || {
+        Ok(Some(newest_minute(machine)?).filter(|after| *after > before))
+    })?;
+    Ok(format!("complete up to {after}, rules advise"))
+}
+
+fn with_key(machine: &Machine) -> Result<String> {
+    machine.run(&format!(
+        "umask 077; echo simulated-key > {KEY} && systemctl restart analyzer"
+    ))?;
+    let line = eventually("a line of the model", SOON, || {
+        let line = machine.run(&format!("tail -n 1 {LOG}"))?;
+        Ok(line.contains("\"source\":\"deepseek\"").then_some(line))
+    })?;
+    let seen = machine.output("journalctl --no-pager | grep -c simulated-key")?;
+    ensure!(
+        String::from_utf8_lossy(&seen.stdout).trim() == "0",
+        "the key is in the journal"
+    );
+    Ok(line.chars().take(110).collect())
+}
+
+fn stop(machine: &Machine) -> Result<String> {
+    let began = Instant::now();
+    machine.run(&format!("systemctl stop {BOTH}"))?;
+    let took = began.elapsed();
+    ensure!(took < STOP_LIMIT, "{took:?}");
+    for unit in ["data-collector", "analyzer"] {
+        let result = property(machine, unit, "Result")?;
+        ensure!(result == "success", "{unit}: {result}");
+    }
+    let recorded = lines(machine)?;
+    let listed: usize = machine
+        .run("redis-cli llen trading_recommendations")?
+        .trim()
+        .parse()?;
+    ensure!(
+        recorded == listed,
+        "{recorded} lines in the log, {listed} in redis"
+    );
+    machine.run(&format!("systemctl start {BOTH}"))?;
+    let compared = whole(machine)?;
+    Ok(format!(
+        "{:.2} s; {recorded} lines in log and redis; {compared}",
+        took.as_secs_f64()
+    ))
+}
+
+fn kill(machine: &Machine) -> Result<String> {
+    let before = pids(machine)?;
+    let began = Instant::now();
+    machine.run(&format!("systemctl kill --signal=SIGKILL {BOTH}"))?;
+    eventually("both again", SOON, || {
+        let new = pids(machine)?
+            .iter()
+            .zip(&before)
+            .all(|(new, old)| new != old && new != "0");
+        Ok(both_active(machine)?.filter(|()| new))
+    })?;
+    let back = began.elapsed();
+    let compared = whole(machine)?;
+    one_more_line(machine)?;
+    Ok(format!("active after {:.1} s; {compared}", back.as_secs_f64()))
+}
+
+/// Gives both watchdogs less patience. Properties of a running unit change at its next start.
+fn impatient(machine: &Machine) -> Result<()> {
+    for unit in ["data-collector", "analyzer"] {
+        let place = machine.path(&format!("/etc/systemd/system/{unit}.service.d"));
+        std::fs::create_dir_all(&place)?;
+        std::fs::write(place.join("watchdog.conf"), SHORT_WATCHDOG)?;
+    }
+    machine
+        .run(&format!("systemctl daemon-reload && systemctl restart {BOTH}"))
+        .map(drop)
+}
+
+fn patient(machine: &Machine) -> Result<()> {
+    for unit in ["data-collector", "analyzer"] {
+        std::fs::remove_dir_all(machine.path(&format!("/etc/systemd/system/{unit}.service.d")))?;
+    }
+    machine.run("systemctl daemon-reload").map(drop)
+}
+
+/// How often the watchdog of a unit has bitten, by the journal.
+fn bites(machine: &Machine, unit: &str) -> Result<usize> {
+    let said = machine.output(&format!(
+        "journalctl --no-pager -u {unit} | grep -c 'Watchdog timeout'"
+    ))?;
+    Ok(String::from_utf8_lossy(&said.stdout).trim().parse()?)
+}
+
+fn stopped_process(machine: &Machine) -> Result<String> {
+    impatient(machine)?;
+    let (began, before) = (Instant::now(), pids(machine)?);
+    machine.run(&format!("systemctl kill --signal=SIGSTOP {BOTH}"))?;
+    for unit in ["data-collector", "analyzer"] {
+        eventually("the watchdog", SOON, || {
+            Ok((bites(machine, unit)? > 0).then_some(()))
+        })?;
+    }
+    let bitten = began.elapsed();
+    eventually("both again", SOON, || {
+        let new = pids(machine)?
+            .iter()
+            .zip(&before)
+            .all(|(new, old)| new != old && new != "0");
+        Ok(both_active(machine)?.filter(|()| new))
+    })?;
+    let compared = whole(machine)?;
+    Ok(format!(
+        "WatchdogSec=10: bitten after {:.1} s, active again after {:.1} s; {compared}",
+        bitten.as_secs_f64(),
+        began.elapsed().as_secs_f64()
+    ))
+}
+
+fn redis_away(machine: &Machine) -> Result<String> {
+    let before = pids(machine)?;
+    machine.run("systemctl restart redis-server && sleep 5 && systemctl stop redis-server && sleep 20")?;
+    let text = property(machine, "data-collector", "StatusText")?;
+    ensure!(text.contains("redis"), "the status says: {text}");
+    machine.run("systemctl start redis-server")?;
+    let compared = whole(machine)?;
+    ensure!(pids(machine)? == before, "a service was restarted");
+    let healthy = eventually("healthy", SOON, || {
+        let status = machine.output(&format!("data-collector --config {CONFIG} status"))?;
+        Ok(status.status.success().then_some(()))
+    });
+    healthy?;
+    Ok(format!(
+        "same processes, status said \"{}\"; {compared}",
+        text.chars().take(60).collect::<String>()
+    ))
+}
+
+fn bad_configuration(machine: &Machine) -> Result<String> {
+    let path = machine.path(CONFIG);
+    let good = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, good.replace("  port: 6379", "  prot: 6379"))?;
+    let mut seen = String::new();
+    for unit in ["data-collector", "analyzer"] {
+        let restarted = machine.output(&format!("systemctl restart {unit}"))?;
+        ensure!(!restarted.status.success(), "{unit} started");
+        std::thread::sleep(Duration::from_secs(5));
+        ensure!(
+            property(machine, unit, "ActiveState")? == "failed",
+            "{unit} is not failed"
+        );
+        ensure!(
+            property(machine, unit, "ExecMainStatus")? == "78",
+            "{unit}: not 78"
+        );
+        let status = machine.output(&format!("systemctl status --no-pager --lines=20 {unit}"))?;
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        let line = status.lines().find(|line| line.contains("redis.prot"));
+        line.with_context(|| format!("not readable: {status}"))?
+            .clone_into(&mut seen);
+    }
+    std::fs::write(&path, good)?;
+    machine.run(&format!("systemctl reset-failed {BOTH}; systemctl start {BOTH}"))?;
+    let words = seen.split_once("]: ").map_or(seen.as_str(), |(_, words)| words);
+    Ok(format!("78, not started again: {words}"))
+}
+
+fn rotation(machine: &Machine) -> Result<String> {
+    one_more_line(machine)?;
+    machine.run("logrotate --force /etc/logrotate.d/strategy-agent")?;
+    let old: usize = machine.run(&format!("cat {LOG}.1 | wc -l"))?.trim().parse()?;
+    let new = eventually("a new file", SOON, || {
+        let count = machine.output(&format!("cat {LOG} | wc -l"))?;
+        let count: usize = String::from_utf8_lossy(&count.stdout).trim().parse()?;
+        Ok((count > 1).then_some(count))
+    })?;
+    machine.run("systemctl stop analyzer")?;
+    let new = new.max(lines(machine)?);
+    let listed: usize = machine
+        .run("redis-cli llen trading_recommendations")?
+        .trim()
+        .parse()?;
+    machine.run("systemctl start analyzer")?;
+    ensure!(
+        old + new == listed,
+        "{old} + {new} lines in the files, {listed} in redis"
+    );
+    Ok(format!("{old} + {new} lines in the files, {listed} in redis"))
+}
+
+fn instance(machine: &Machine) -> Result<String> {
+    let text = std::fs::read_to_string(machine.path(CONFIG))?;
+    let text = text.replacen("redis:\n", "redis:\n  key_prefix: \"second:\"\n", 1);
+    std::fs::write(machine.path("/etc/strategy-agent/SECOND.yaml"), text)?;
+    machine.run("systemctl start data-collector@SECOND analyzer@SECOND")?;
+    let log = "/var/log/strategy-agent/SECOND/trading_recommendations_btcfdusd.log";
+    eventually("data of the instance", SOON, || {
+        machine.run(&format!(
+            "test -s {log} && test -d /var/lib/strategy-agent/SECOND/storage"
+        ))?;
+        let minutes: usize = machine
+            .run("redis-cli llen second:trades_window")?
+            .trim()
+            .parse()?;
+        Ok((minutes >= 5).then_some(()))
+    })?;
+    let began = Instant::now();
+    machine.run("systemctl stop data-collector@SECOND analyzer@SECOND")?;
+    Ok(format!(
+        "own keys and directories, stopped in {:.2} s",
+        began.elapsed().as_secs_f64()
+    ))
+}
+
+fn hung_task(machine: &Machine) -> Result<String> {
+    machine.run(&format!("systemctl restart {BOTH}"))?;
+    let (before, bitten_before) = (pids(machine)?, bites(machine, "data-collector")?);
+    machine.freeze()?;
+    let began = Instant::now();
+    let bitten = eventually("the watchdog", WATCHDOG_LIMIT, || {
+        Ok((bites(machine, "data-collector")? > bitten_before).then_some(()))
+    });
+    let took = began.elapsed();
+    let other = pids(machine)?[1] == before[1];
+    machine.thaw()?;
+    bitten?;
+    ensure!(other, "the analyzer, which did not hang, was restarted");
+    eventually("the collector again", SOON, || {
+        Ok((is_active(machine, "data-collector")? && pids(machine)?[0] != before[0]).then_some(()))
+    })?;
+    let said = machine.run("journalctl --no-pager -u data-collector | grep 'does not go on' | tail -n 1")?;
+    ensure!(said.contains("persist"), "it said: {said}");
+    patient(machine)?;
+    machine.run(&format!("systemctl restart {BOTH}"))?;
+    let compared = whole(machine)?;
+    Ok(format!(
+        "task persist in fsync, bitten {:.0} s after the disk froze; {compared}",
+        took.as_secs_f64()
+    ))
+}
+
+fn reboot(machine: &mut Machine) -> Result<String> {
+    let took = machine.reboot()?;
+    eventually("both active", SOON, || both_active(machine))?;
+    let compared = whole(machine)?;
+    one_more_line(machine)?;
+    Ok(format!("{:.1} s; {compared}", took.as_secs_f64()))
+}
+
+fn upgrade(machine: &Machine) -> Result<String> {
+    let before = pids(machine)?;
+    let (config, files) = (
+        machine.run(&format!("cat {CONFIG}"))?,
+        machine.run("ls /var/lib/strategy-agent/storage | wc -l")?,
+    );
+    let began = Instant::now();
+    machine.run("dpkg --install /root/strategy-agent_*-2.deb")?;
+    let took = began.elapsed();
+    ensure!(
+        machine.run(&format!("cat {CONFIG}"))? == config,
+        "the configuration was changed"
+    );
+    eventually("both active", SOON, || both_active(machine))?;
+    let after = pids(machine)?;
+    ensure!(after[0] != before[0] && after[1] != before[1], "not restarted");
+    let compared = whole(machine)?;
+    Ok(format!(
+        "{:.1} s, {} files kept, configuration kept; {compared}",
+        took.as_secs_f64(),
+        files.trim()
+    ))
+}
+
+fn remove(machine: &Machine) -> Result<String> {
+    machine.run("dpkg --remove strategy-agent")?;
+    let running = machine.output("pgrep -u strategy-agent")?;
+    ensure!(!running.status.success(), "something still runs");
+    machine.run(&format!(
+        "test -f {CONFIG} && test -s {LOG} && test -d /var/lib/strategy-agent/storage"
+    ))?;
+    Ok("configuration, data and logs are still there".to_owned())
+}
+
+fn purge(machine: &Machine) -> Result<String> {
+    machine.run("rm -f /etc/strategy-agent/SECOND.yaml; dpkg --purge strategy-agent")?;
+    // The data's file system is mounted at its directory, which therefore stays, empty.
+    let left = machine.output(
+        "find /etc/strategy-agent /var/log/strategy-agent /etc/logrotate.d/strategy-agent \
+         /var/lib/strategy-agent -mindepth 1 2>/dev/null; getent passwd strategy-agent; \
+         find /etc/systemd -name '*data-collector*' -o -name '*analyzer*'",
+    )?;
+    let left = String::from_utf8_lossy(&left.stdout).trim().to_owned();
+    ensure!(left.is_empty(), "left behind: {left}");
+    Ok("no file, no user, no link".to_owned())
+}
