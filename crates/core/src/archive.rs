@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::MinuteFootprint;
+use crate::rotating_file::{DIRECTORY_MODE, FILE_MODE};
 use crate::store::{decode_minute, encode_minute_pretty};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -310,7 +311,7 @@ impl Archive {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o640)
+            .mode(FILE_MODE)
             .open(&temporary)
             .and_then(|mut file| {
                 file.write_all(bytes)?;
@@ -338,7 +339,7 @@ impl Archive {
         }
         let made = DirBuilder::new()
             .recursive(true)
-            .mode(0o750)
+            .mode(DIRECTORY_MODE)
             .create(&self.directory);
         made.map_err(|source| self.failure("create", &self.directory, source))?;
         for parent in self.directory.ancestors().skip(1) {

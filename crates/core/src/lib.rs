@@ -29,3 +29,4 @@ pub mod store;
 pub mod symbol;
 pub mod telemetry;
 pub mod time;
+pub mod visible;
