@@ -11,9 +11,11 @@ mod image;
 mod keys;
 mod lease;
 mod link;
+mod meter;
 mod record;
 mod result;
 mod scripts;
+mod server;
 mod spending;
 mod status;
 mod window;
@@ -25,9 +27,11 @@ pub use image::{MinuteState, WindowChange, WindowImage, WindowPlan};
 pub use keys::Keys;
 pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};
 pub use link::{Store, StoreOptions};
+pub use meter::{Latencies, StoreMeter};
 pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
+pub use server::{FULL_FROM_PERCENT, ServerState};
 pub use spending::{DaySpending, Spending};
 pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
 pub use window::WindowContent;
