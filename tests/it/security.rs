@@ -366,29 +366,41 @@ async fn every_file_is_for_the_owner_and_its_group_whatever_the_umask() {
             .faults()
             .rest(Endpoint::Depth, RestFault::too_many_requests(30), 1);
         exists("storage/.rest_hold").await;
-        // Without Redis the last minutes go to files of their own.
-        world.redis_proxy.refuse(true);
-        world.redis_proxy.cut();
-        let waiting = eventually("a minute waits", LIMIT, async || {
-            collector.stderr().contains("redis is not there")
-        });
-        waiting.await.unwrap();
         collector.stop("TERM").await;
         analyzer.stop("TERM").await;
-        let mut found = Vec::new();
-        permissions(&home, &made_by_test, &mut found);
-        assert!(
-            found.iter().any(|(path, ..)| path.ends_with("storage/unsaved")),
-            "{found:?}"
-        );
-        for (path, is_directory, mode) in found {
-            let expected = if is_directory { directory } else { file };
-            assert_eq!(
-                format!("{mode:o}"),
-                format!("{expected:o}"),
-                "{} under {umask}",
-                path.display()
-            );
-        }
+        assert_modes(&home, &made_by_test, file, directory);
+        without_redis(seed + 10, umask, file, directory).await;
+    }
+}
+
+/// Without Redis the last minutes go to files of their own.
+async fn without_redis(seed: u64, umask: &str, file: u32, directory: u32) {
+    let world = World::start(WorldOptions {
+        seed,
+        window: 5,
+        backfill: 5,
+        ..WorldOptions::default()
+    })
+    .await;
+    let (home, arguments) = (world.directory(), ["--config", "config.yaml"]);
+    let mut collector = Program::start_with_umask("data-collector", &home, &arguments, umask);
+    world.assert_whole(world.now(), LIMIT).await;
+    world.redis_proxy.freeze(true);
+    let until = world.now().offset(2);
+    eventually("two minutes pass", LIMIT, async || world.now() >= until)
+        .await
+        .unwrap();
+    collector.stop("TERM").await;
+    assert!(home.join("storage/unsaved").is_dir(), "{}", collector.stderr());
+    assert_modes(&home, &[home.join("config.yaml")], file, directory);
+}
+
+fn assert_modes(home: &Path, made_by_test: &[PathBuf], file: u32, directory: u32) {
+    let mut found = Vec::new();
+    permissions(home, made_by_test, &mut found);
+    assert!(found.len() > 3, "{found:?}");
+    for (path, is_directory, mode) in found {
+        let expected = if is_directory { directory } else { file };
+        assert_eq!(format!("{mode:o}"), format!("{expected:o}"), "{}", path.display());
     }
 }

@@ -1,4 +1,5 @@
 //! One of the two real programs, as a process.
+#![expect(clippy::disallowed_types, reason = "it runs the programs")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -17,6 +17,8 @@ pub mod cycle;
 mod error;
 pub mod explain;
 pub mod feed;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod journal;
 pub mod llm;
 mod metrics;

@@ -17,6 +17,8 @@ mod binance;
 mod chain;
 mod clock;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod health;
 mod metrics;
 mod minutes;

@@ -20,7 +20,11 @@ mod spending;
 mod status;
 mod window;
 
+#[cfg(feature = "fuzzing")]
+pub use changes::fuzz_changes;
 pub use changes::{Revision, WindowHead};
+#[cfg(feature = "fuzzing")]
+pub use depth::fuzz_head;
 pub use depth::{DepthHeads, DepthPush};
 pub use error::StoreError;
 pub use image::{MinuteState, WindowChange, WindowImage, WindowPlan};

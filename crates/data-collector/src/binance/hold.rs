@@ -161,6 +161,27 @@ impl HoldFile {
     }
 }
 
+/// For fuzzing: what is left of a remembered order is never more than the order.
+///
+/// # Panics
+/// When it is.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    if let Ok(record) = serde_json::from_str::<Record>(text) {
+        for local in [
+            DateTime::UNIX_EPOCH,
+            DateTime::<Utc>::MAX_UTC,
+            DateTime::<Utc>::MIN_UTC,
+        ] {
+            let boot = record.until_boot.clone();
+            for boot in [None, boot] {
+                let left = record.left(&Moment { local, boot });
+                assert!(left <= Duration::from_secs(record.wait_seconds));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
