@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A page that was read: every sample by its name with labels.
 pub(crate) struct Page {
-    samples: BTreeMap<String, f64>,
+    samples: BTreeMap<String, String>,
 }
 
 impl Page {
@@ -52,7 +52,8 @@ impl Page {
                     .unwrap_or(name);
                 assert!(types.contains_key(family), "{line}");
                 let key = sample.trim_start_matches("strategy_agent_").to_owned();
-                assert!(samples.insert(key, value.parse().unwrap()).is_none(), "{line}");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+                assert!(samples.insert(key, value.to_owned()).is_none(), "{line}");
             }
         }
         Self { samples }
@@ -62,20 +63,23 @@ impl Page {
         self.samples.contains_key(name)
     }
 
-    pub(crate) fn get(&self, name: &str) -> f64 {
-        *self
-            .samples
-            .get(name)
-            .unwrap_or_else(|| panic!("no {name} in {:#?}", self.samples))
+    fn text(&self, name: &str) -> &str {
+        let sample = self.samples.get(name);
+        sample.unwrap_or_else(|| panic!("no {name} in {:#?}", self.samples))
     }
 
-    fn sum(&self, name: &str) -> f64 {
-        let of_name = |key: &&String| key.split('{').next() == Some(name);
-        self.samples
-            .keys()
-            .filter(of_name)
-            .map(|key| self.samples[key])
-            .sum()
+    pub(crate) fn get(&self, name: &str) -> f64 {
+        self.text(name).parse().unwrap()
+    }
+
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.text(name).parse().unwrap()
+    }
+
+    /// The sum of the samples whose names with labels begin so.
+    fn sum(&self, start: &str) -> u64 {
+        let of_name = self.samples.iter().filter(|(key, _)| key.starts_with(start));
+        of_name.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }
 }
 
@@ -126,7 +130,64 @@ async fn the_collectors_figures_agree_with_its_status_and_with_the_truth() {
     );
     let mut collector = world.collector();
     world.assert_whole(world.now(), LIMIT).await;
-    // A gap, which is healed, and a stream that breaks.
+    disturb(&world, port).await;
+    // The figures lie between two readings of the status.
+    let before: Value = status(&world).await;
+    let page = scrape(port).await.unwrap();
+    let after: Value = eventually_newer(&world, &before).await;
+    for (sample, counter) in [
+        ("trades_total", "trades"),
+        ("stream_frames_total", "frames"),
+        ("gaps_found_total", "gaps"),
+        ("gaps_healed_total", "gaps_healed"),
+        ("trades_repaired_total", "repaired_trades"),
+        ("minutes_sealed_total", "minutes_complete"),
+        ("minutes_incomplete_total", "minutes_incomplete"),
+        ("stream_connections_total", "stream_connections"),
+        ("rest_weight_used_total", "rest_weight"),
+        ("depth_snapshots_total", "depth_snapshots"),
+    ] {
+        let at = |status: &Value| status["counters"][counter].as_f64().unwrap_or_default();
+        let value = page.get(sample);
+        assert!(
+            at(&before) <= value && value <= at(&after),
+            "{sample}: {} {value} {}",
+            at(&before),
+            at(&after)
+        );
+    }
+    assert!(page.get("trades_repaired_total") >= 5.0);
+    assert!(page.get("trades_total") > 20.0 && page.get("minutes_sealed_total") >= 3.0);
+    let known = world.exchange.stats();
+    assert!(
+        page.get("rest_weight_used_total") <= known.weight() as f64,
+        "no more than the exchange counted"
+    );
+    assert_eq!(page.count("stream_connected"), 1);
+    assert_eq!(page.count("owner"), 1);
+    assert_eq!(
+        page.count(&format!(
+            "build_info{{program=\"data-collector\",version=\"{}\",symbol=\"BTCFDUSD\"}}",
+            env!("CARGO_PKG_VERSION")
+        )),
+        1
+    );
+    assert_eq!(page.count("window_minutes"), 4);
+    assert!(page.get("redis_memory_used_bytes") > 500_000.0);
+    assert!(page.get("redis_command_duration_seconds_count") > 10.0);
+    assert_eq!(
+        page.count("redis_command_duration_seconds_bucket{le=\"+Inf\"}"),
+        page.count("redis_command_duration_seconds_count")
+    );
+    assert_eq!(page.count("storage_failures_total"), 0);
+    assert_eq!(page.count("degraded{part=\"storage\"}"), 0);
+    what_goes_wrong_is_seen(&world, port).await;
+    world.redis_proxy.refuse(false);
+    assert_eq!(collector.stop("INT").await.0, Some(0));
+}
+
+/// A gap, which is healed, and a stream that breaks; then waits until everything was looked at.
+async fn disturb(world: &World, port: u16) {
     world.exchange.faults().skip_rows(5);
     eventually("the gap is healed", LIMIT, async || {
         let page = scrape(port).await;
@@ -160,68 +221,18 @@ async fn the_collectors_figures_agree_with_its_status_and_with_the_truth() {
     })
     .await
     .unwrap();
-    // The figures lie between two readings of the status.
-    let before: Value = status(&world).await;
-    let page = scrape(port).await.unwrap();
-    let after: Value = eventually_newer(&world, &before).await;
-    for (sample, counter) in [
-        ("trades_total", "trades"),
-        ("stream_frames_total", "frames"),
-        ("gaps_found_total", "gaps"),
-        ("gaps_healed_total", "gaps_healed"),
-        ("trades_repaired_total", "repaired_trades"),
-        ("minutes_sealed_total", "minutes_complete"),
-        ("minutes_incomplete_total", "minutes_incomplete"),
-        ("stream_connections_total", "stream_connections"),
-        ("rest_weight_used_total", "rest_weight"),
-        ("depth_snapshots_total", "depth_snapshots"),
-    ] {
-        let at = |status: &Value| status["counters"][counter].as_f64().unwrap_or_default();
-        let value = page.get(sample);
-        assert!(
-            at(&before) <= value && value <= at(&after),
-            "{sample}: {} {value} {}",
-            at(&before),
-            at(&after)
-        );
-    }
-    assert!(page.get("trades_repaired_total") >= 5.0);
-    assert!(page.get("trades_total") > 20.0 && page.get("minutes_sealed_total") >= 3.0);
-    let known = world.exchange.stats();
-    assert!(
-        page.get("rest_weight_used_total") <= known.weight() as f64,
-        "no more than the exchange counted"
-    );
-    assert_eq!(page.get("stream_connected"), 1.0);
-    assert_eq!(page.get("owner"), 1.0);
-    assert_eq!(
-        page.get(&format!(
-            "build_info{{program=\"data-collector\",version=\"{}\",symbol=\"BTCFDUSD\"}}",
-            env!("CARGO_PKG_VERSION")
-        )),
-        1.0
-    );
-    assert_eq!(page.get("window_minutes"), 4.0);
-    assert!(page.get("redis_memory_used_bytes") > 500_000.0);
-    assert!(page.get("redis_command_duration_seconds_count") > 10.0);
-    assert_eq!(
-        page.get("redis_command_duration_seconds_bucket{le=\"+Inf\"}"),
-        page.get("redis_command_duration_seconds_count")
-    );
-    assert_eq!(page.get("storage_failures_total"), 0.0);
-    assert_eq!(page.get("degraded{part=\"storage\"}"), 0.0);
-    // What goes wrong is seen.
+}
+
+async fn what_goes_wrong_is_seen(world: &World, port: u16) {
     world.redis_proxy.refuse(true);
     world.redis_proxy.cut();
     eventually("redis is unwell", LIMIT, async || {
         scrape(port).await.is_some_and(|page| {
-            page.get("degraded{part=\"redis\"}") == 1.0 && page.get("redis_failures_total") > 0.0
+            page.count("degraded{part=\"redis\"}") == 1 && page.get("redis_failures_total") > 0.0
         })
     })
     .await
     .unwrap();
-    world.redis_proxy.refuse(false);
-    assert_eq!(collector.stop("INT").await.0, Some(0));
 }
 
 async fn status(world: &World) -> Value {
@@ -301,7 +312,7 @@ async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_coun
         let page = scrape(port + 1).await;
         let cycles = page
             .as_ref()
-            .is_some_and(|page| page.get("cycles_total") == before.0 as f64);
+            .is_some_and(|page| page.count("cycles_total") == before.0 as u64);
         let quiet = cycles && before == (lines().len(), model.requests().len());
         seen = page.filter(|_| quiet);
         quiet
@@ -311,18 +322,13 @@ async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_coun
     let page = seen.unwrap();
     let lines: Vec<Value> = lines()
         .into_iter()
-        .take(page.get("cycles_total") as usize)
+        .take(usize::try_from(page.count("cycles_total")).unwrap())
         .collect();
-    assert_eq!(page.sum("outcomes_total"), lines.len() as f64);
+    assert_eq!(page.sum("outcomes_total"), lines.len() as u64);
     let bought = |line: &&Value| line["source"] == "deepseek" && line["status"] == "ok";
-    let of_model: f64 = page
-        .samples
-        .iter()
-        .filter(|(key, _)| key.starts_with("outcomes_total{source=\"deepseek\",status=\"ok\""))
-        .map(|(_, count)| *count)
-        .sum();
-    assert_eq!(of_model, lines.iter().filter(bought).count() as f64);
-    assert_eq!(page.get("model_calls_total"), model.requests().len() as f64);
+    let of_model = page.sum("outcomes_total{source=\"deepseek\",status=\"ok\"");
+    assert_eq!(of_model, lines.iter().filter(bought).count() as u64);
+    assert_eq!(page.count("model_calls_total"), model.requests().len() as u64);
     let cost: f64 = lines
         .iter()
         .filter_map(|line| line["model_usage"]["cost_usd"].as_f64())
@@ -331,7 +337,7 @@ async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_coun
         (page.get("model_cost_usd_total") - cost).abs() < 1e-9 && cost > 0.0,
         "{cost}"
     );
-    assert_eq!(page.get("lines_waiting{for=\"log\"}"), 0.0);
+    assert_eq!(page.count("lines_waiting{for=\"log\"}"), 0);
     // Where the collector listens is its own.
     assert!(scrape(port).await.unwrap().samples.contains_key("trades_total"));
     assert_eq!(analyzer.stop("INT").await.0, Some(0));

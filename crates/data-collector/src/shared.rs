@@ -20,10 +20,6 @@ use crate::outbox::Outbox;
 use crate::recorder::Reach;
 
 /// How far behind the newest minute files are healed: a week.
-#[expect(
-    clippy::cast_lossless,
-    reason = "a conversion that cannot fail is not const yet"
-)]
 pub(crate) const HEAL_MINUTES: i64 = HEALED_DAYS as i64 * 24 * 60;
 
 /// Settings the tasks need.
