@@ -35,7 +35,7 @@ pub use meter::{Latencies, StoreMeter};
 pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
-pub use server::{FULL_FROM_PERCENT, ServerState};
+pub use server::{FULL_FROM_PERCENT, Questions, ServerState};
 pub use spending::{DaySpending, Spending};
 pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
 pub use window::WindowContent;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use redis::{FromRedisValue, RedisError};
+
 use crate::store::{Store, StoreError};
 
 /// From this share of the memory it may use on, a server counts as nearly full, in hundredths.
@@ -66,43 +68,70 @@ fn megabytes(bytes: u64) -> u64 {
 }
 
 impl Store {
-    /// Asks the server about itself. What its rules for this user forbid to ask is left out.
+    /// Asks the server about itself. What its rules for this user forbid, or what it does not know, is left out
+    /// and not asked for again.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`]; [`StoreError::Refused`] when even the memory may not be asked for.
-    pub async fn server_state(&mut self) -> Result<ServerState, StoreError> {
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`], the second also when nothing may be asked.
+    pub async fn server_state(&mut self, questions: &mut Questions) -> Result<ServerState, StoreError> {
         let memory: String = self
             .query("say how much memory it uses", redis::cmd("INFO").arg("memory"))
             .await?;
-        let persistence: Option<String> = allowed(
-            self.query(
-                "say whether it writes to disk",
-                redis::cmd("INFO").arg("persistence"),
-            )
-            .await,
-        )?;
-        let saves: Option<Vec<String>> = allowed(
-            self.query("say when it saves", redis::cmd("CONFIG").arg("GET").arg("save"))
-                .await,
-        )?;
+        let mut command = redis::cmd("INFO");
+        let action = "say whether it writes to disk";
+        let persistence: Option<String> = self
+            .if_allowed(action, command.arg("persistence"), &mut questions.persistence)
+            .await?;
+        let mut command = redis::cmd("CONFIG");
+        let action = "say when it saves";
+        let saves: Option<Vec<String>> = self
+            .if_allowed(action, command.arg("GET").arg("save"), &mut questions.settings)
+            .await?;
         let mut state = state(&memory, persistence.as_deref(), saves.as_deref());
         for key in self.keys.lists() {
             let mut command = redis::cmd("MEMORY");
             command.arg("USAGE").arg(key).arg("SAMPLES").arg(5);
-            let size: Option<Option<u64>> = allowed(self.query("say how large a key is", &command).await)?;
-            let Some(size) = size else { break };
-            state.keys_bytes += size.unwrap_or_default();
+            let action = "say how large a key is";
+            let size: Option<Option<u64>> = self.if_allowed(action, &command, &mut questions.sizes).await?;
+            state.keys_bytes += size.flatten().unwrap_or_default();
         }
         Ok(state)
     }
+
+    /// Asks unless that was refused for good, which is noted then.
+    async fn if_allowed<T: FromRedisValue>(
+        &mut self,
+        action: &'static str,
+        command: &redis::Cmd,
+        forbidden: &mut Forbidden,
+    ) -> Result<Option<T>, StoreError> {
+        if forbidden.0 {
+            return Ok(None);
+        }
+        match self.query(action, command).await {
+            Err(StoreError::Refused { source, .. }) if is_for_good(&source) => {
+                forbidden.0 = true;
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
+    }
 }
 
-/// What was answered; `None` when the server's rules forbid to ask.
-fn allowed<T>(answer: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    match answer {
-        Err(StoreError::Refused { .. }) => Ok(None),
-        answer => answer.map(Some),
-    }
+/// What this user may not ask, as far as it was tried.
+#[derive(Debug, Default)]
+pub struct Questions {
+    persistence: Forbidden,
+    settings: Forbidden,
+    sizes: Forbidden,
+}
+
+#[derive(Debug, Default)]
+struct Forbidden(bool);
+
+/// True for rules against this user, and for a command that a managed server does not have.
+fn is_for_good(error: &RedisError) -> bool {
+    error.code().is_some_and(|code| matches!(code, "NOPERM" | "ERR"))
 }
 
 fn state(memory: &str, persistence: Option<&str>, saves: Option<&[String]>) -> ServerState {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strategy_core::archive::{Archive, ArchiveError};
-use strategy_core::store::{ServerState, Store, StoreError};
+use strategy_core::store::{Questions, ServerState, Store, StoreError};
 use strategy_core::telemetry::error_chain;
 use strategy_core::time::Minute;
 
@@ -35,16 +35,29 @@ const DAY: i64 = 24 * 60;
 pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     let mut store = Store::new(&shared.settings.store).map_err(CollectorError::Store)?;
     let mut warned: Vec<String> = Vec::new();
+    let (mut questions, mut silent) = (Questions::default(), false);
     let mut files_due = Uptime::ZERO;
     if shared.loaded_window().await.is_none() {
         return Ok(());
     }
     loop {
-        let asked = shared.stop.run_until_cancelled(store.server_state()).await;
-        note_server(&shared, asked, &mut warned);
+        if !silent {
+            let asking = store.server_state(&mut questions);
+            match shared.stop.run_until_cancelled(asking).await {
+                Some(Ok(server)) => note_server(&shared, server, &mut warned),
+                Some(Err(error @ StoreError::Refused { .. })) if !error.is_transient() => {
+                    silent = true;
+                    let error = error_chain(&error);
+                    tracing::info!(error, "redis does not say how much memory it uses");
+                }
+                // Others say that Redis is away.
+                Some(Err(_)) | None => {}
+            }
+        }
         if shared.uptime() >= files_due {
             files_due = shared.uptime() + FILES_EVERY;
-            look_at_files(&shared).await;
+            // What has begun ends by itself.
+            let _stopped = shared.stop.run_until_cancelled(look_at_files(&shared)).await;
         }
         if !shared.pause(SERVER_EVERY).await {
             return Ok(());
@@ -52,37 +65,23 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     }
 }
 
-fn note_server(shared: &Shared, asked: Option<Result<ServerState, StoreError>>, warned: &mut Vec<String>) {
-    match asked {
-        Some(Ok(server)) => {
-            let warnings = server.warnings();
-            for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
-                tracing::warn!("{warning}");
-            }
-            *warned = warnings;
-            match server.trouble() {
-                Some(words) => {
-                    if shared.health.degrade(Part::RedisMemory, words.clone()) {
-                        tracing::warn!("{words}");
-                    }
-                }
-                None => drop(shared.health.recover(Part::RedisMemory)),
-            }
-            shared.health.update(|state| state.server = Some(server));
-        }
-        Some(Err(error @ StoreError::Refused { .. })) => {
-            let words = format!(
-                "redis does not say how much memory it uses: {}",
-                error_chain(&error)
-            );
-            if !warned.contains(&words) {
-                tracing::info!("{words}");
-                *warned = vec![words];
-            }
-        }
-        // Others say that Redis is away.
-        Some(Err(_)) | None => {}
+fn note_server(shared: &Shared, server: ServerState, warned: &mut Vec<String>) {
+    let warnings = server.warnings();
+    for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
+        tracing::warn!("{warning}");
     }
+    *warned = warnings;
+    match server.trouble() {
+        Some(words) => {
+            if shared.health.degrade(Part::RedisMemory, words.clone()) {
+                tracing::warn!("{words}");
+            }
+        }
+        None => {
+            shared.health.recover(Part::RedisMemory);
+        }
+    }
+    shared.health.update(|state| state.server = Some(server));
 }
 
 /// Removes old files where that is wanted, and counts.
