@@ -24,6 +24,8 @@ fn store(port: u16) -> Store {
         username: String::new(),
         password: None,
         tls: false,
+        tls_ca: None,
+        meter: std::sync::Arc::default(),
         key_prefix: String::new(),
         socket_timeout: Duration::from_millis(300),
         connect_timeout: Duration::from_millis(300),

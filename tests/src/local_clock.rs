@@ -1,4 +1,5 @@
 //! A local clock that can be set while a program runs, by the library `libfaketime`.
+#![expect(clippy::disallowed_types, reason = "it runs a program")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

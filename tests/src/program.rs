@@ -1,4 +1,5 @@
 //! One of the two real programs, as a process.
+#![expect(clippy::disallowed_types, reason = "it runs the programs")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,14 @@ impl Program {
         Self::spawn(name, directory, command, environment)
     }
 
+    /// As [`Program::start`], with this umask, in octal digits.
+    pub fn start_with_umask(name: &str, directory: &Path, arguments: &[&str], umask: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"umask "$1"; shift; exec "$@""#, "sh", umask]);
+        command.arg(binary(name)).args(arguments);
+        Self::spawn(name, directory, command, &[])
+    }
+
     /// Starts `name` where `storage/` is a file system of its own, of `kilobytes`, and full. Only the program
     /// sees it; [`Program::look_in`] is the way in, and removing `ballast` there makes room.
     pub fn start_with_full_storage(name: &str, directory: &Path, arguments: &[&str], kilobytes: u32) -> Self {
@@ -70,6 +79,7 @@ exec "$@""#;
         let child = command
             .current_dir(directory)
             .env_clear()
+            .envs(coverage())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(stderr.with_extension("out")).expect("a file for standard output"))
@@ -169,6 +179,12 @@ impl Drop for Program {
             println!("--- end of standard error of {}:\n{}", self.name, tail.join("\n"));
         }
     }
+}
+
+/// Where a program built for measuring coverage leaves what it measured.
+fn coverage() -> Option<(&'static str, std::ffi::OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    std::env::var_os(FILE).map(|value| (FILE, value))
 }
 
 /// Path of a program of this workspace, built before the tests run.

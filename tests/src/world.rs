@@ -163,6 +163,23 @@ data_collector:
         std::fs::write(self.directory.path().join(name), text).unwrap();
     }
 
+    /// Replaces a text in the configuration.
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let path = self.directory.path().join("config.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from} in {text}");
+        std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// Runs a program to its end, for instance with `status`. Returns its exit code and what it printed on
+    /// standard output and standard error.
+    pub async fn ask(&self, name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let arguments = [&["--config", "config.yaml"], arguments].concat();
+        let mut program = Program::start(name, self.directory.path(), &arguments);
+        let (status, _) = program.wait().await;
+        (status.code(), program.stdout(), program.stderr())
+    }
+
     /// Starts the collector.
     pub fn collector(&self) -> Program {
         Program::start(

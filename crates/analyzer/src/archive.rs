@@ -11,13 +11,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use strategy_core::config::ArchiveConfig;
 use strategy_core::json;
-use strategy_core::rotating_file::create_parent;
+use strategy_core::rotating_file::{FILE_MODE, create_parent};
 
 use crate::journal::end_line;
 use crate::llm::record::Record;
-
-/// Permissions of the files.
-const FILE_MODE: u32 = 0o640;
 
 /// Where records go, and how many are kept.
 #[derive(Debug)]

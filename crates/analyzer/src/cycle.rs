@@ -275,6 +275,7 @@ impl Cycle {
     ///
     /// In this order, so that who reads a line in the log finds it in Redis.
     async fn record(&mut self, recommendation: Recommendation) -> Result<Recommendation, CycleError> {
+        self.board.outcome(&recommendation);
         let line = recommendation.to_line().map_err(CycleError::Encode)?;
         self.queue(line.clone());
         // Late: what is left is sent in a later cycle.
@@ -284,6 +285,7 @@ impl Cycle {
         self.note_journal(written.as_ref().err().or(durable.as_ref().err()));
         let _in_time = tokio::time::timeout(COST_LIMIT, self.keep_spending()).await;
         self.board.model(self.adviser.status(self.clock.now()));
+        self.board.waiting(self.journal.pending(), self.unsent.len());
         written.map_err(CycleError::Journal)?;
         self.board.recommended(recommendation.timestamp);
         let cost = recommendation.model_usage.map(|usage| usage.cost_usd.normalize());

@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use strategy_core::rotating_file::create_parent;
+use strategy_core::rotating_file::{FILE_MODE, create_parent};
 use strategy_core::symbol::Symbol;
 
 /// Most lines kept while the disk refuses them: a day's worth. Beyond it the oldest are given up.
@@ -18,9 +18,6 @@ const MAX_PENDING: usize = 1440;
 
 /// Most bytes read back at a start.
 const MAX_TAIL: u64 = 4 * 1024 * 1024;
-
-/// Permissions of the file.
-const FILE_MODE: u32 = 0o640;
 
 /// The file, and the lines that are not in it yet.
 #[derive(Debug)]

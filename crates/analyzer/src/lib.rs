@@ -18,8 +18,11 @@ pub mod cycle;
 mod error;
 pub mod explain;
 pub mod feed;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod journal;
 pub mod llm;
+mod metrics;
 pub mod purse;
 pub mod recommendation;
 #[cfg(test)]
@@ -39,7 +42,7 @@ use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::num::Quantity;
 use strategy_core::pulse::Pulse;
-use strategy_core::store::Store;
+use strategy_core::store::{Store, StoreOptions};
 use strategy_core::time::{Clock, SystemClock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,13 +83,17 @@ const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let list = model_list(config, replay.as_ref())?;
-    let cycle = build(config, replay, Arc::clone(&clock))?;
-    let store = Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?;
-    let (stop, pulse) = (lifecycle.stop(), Pulse::default());
     let options = config.redis.store_options();
+    let cycle = build(config, &options, replay, Arc::clone(&clock))?;
+    let store = Store::new(&options).map_err(AnalyzerError::Store)?;
+    let (stop, pulse) = (lifecycle.stop(), Pulse::default());
     let redis = SLACK + (options.connect_timeout + options.socket_timeout) * COMMANDS;
     if let Some(list) = list {
         lifecycle.spawn_critical("model list", list.run(stop.clone()));
+    }
+    if let Some(listen) = config.metrics.analyzer {
+        let figures = metrics::serve(listen, cycle.board.clone(), options.meter, stop.clone());
+        lifecycle.spawn_critical("metrics", figures);
     }
     lifecycle.spawn_critical(
         "status",
@@ -119,7 +126,8 @@ pub fn run_once(
     lifecycle: &Lifecycle,
 ) -> Result<(), AnalyzerError> {
     let list = model_list(config, replay.as_ref())?;
-    let mut cycle = build(config, replay, Arc::new(SystemClock))?;
+    let options = config.redis.store_options();
+    let mut cycle = build(config, &options, replay, Arc::new(SystemClock))?;
     let control = lifecycle.clone();
     lifecycle.spawn_critical("cycle", async move {
         let stop = control.stop();
@@ -157,6 +165,7 @@ fn model_list(config: &Config, replay: Option<&Recording>) -> Result<Option<Mode
 /// [`AnalyzerError`] when a part cannot be built at all.
 pub fn build(
     config: &Config,
+    options: &StoreOptions,
     replay: Option<Recording>,
     clock: Arc<dyn Clock>,
 ) -> Result<Cycle, AnalyzerError> {
@@ -194,7 +203,7 @@ pub fn build(
             tracing::info!("the model is switched off by analyzer.deepseek.enabled: the rules advise");
         }
     }
-    let board = Board::new(symbol.clone());
+    let board = Board::new(symbol.clone(), Arc::clone(&clock));
     board.model(adviser.status(now));
     // What the model does not need of a cycle, at least a second.
     let spare = interval.saturating_sub(model.timeout).max(Duration::from_secs(1));
@@ -202,7 +211,7 @@ pub fn build(
         symbol: symbol.clone(),
         language: model.language,
         clock,
-        store: Store::new(&config.redis.store_options()).map_err(AnalyzerError::Store)?,
+        store: Store::new(options).map_err(AnalyzerError::Store)?,
         feed: Feed::new(symbol.clone(), params(config)?),
         adviser,
         journal,

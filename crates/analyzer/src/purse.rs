@@ -13,12 +13,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use strategy_core::json;
-use strategy_core::rotating_file::create_parent;
+use strategy_core::rotating_file::{FILE_MODE, create_parent};
 use strategy_core::store::{DaySpending, Spending};
 use strategy_core::symbol::Symbol;
-
-/// Permissions of the file.
-const FILE_MODE: u32 = 0o640;
 
 /// Largest file that is read; a record has a few hundred bytes.
 const MAX_FILE: u64 = 64 * 1024;

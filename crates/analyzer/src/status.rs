@@ -9,13 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use strategy_core::degraded::Reason;
 use strategy_core::lifecycle::{notify_ready, notify_status};
+use strategy_core::model::advice::{AbstainReason, Action};
 use strategy_core::pulse::Pulse;
-use strategy_core::store::{AnalyzerStatus, ModelStatus, Store, StoreError};
+use strategy_core::store::{AnalyzerStatus, ModelStatus, Spending, Store, StoreError};
 use strategy_core::symbol::Symbol;
 use strategy_core::telemetry::error_chain;
 use strategy_core::time::{Clock, format_time};
 use tokio_util::sync::CancellationToken;
+
+use crate::recommendation::{Recommendation, Source, Status};
 
 /// Time between two writes; the layout promises five seconds at most.
 const PERIOD: Duration = Duration::from_secs(4);
@@ -27,6 +31,7 @@ const LAST_WRITE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Board {
     symbol: Symbol,
+    clock: Arc<dyn Clock>,
     facts: Arc<Mutex<Facts>>,
 }
 
@@ -34,10 +39,39 @@ pub struct Board {
 struct Facts {
     last_analysis: Option<DateTime<Utc>>,
     last_recommendation: Option<DateTime<Utc>>,
-    troubles: BTreeMap<&'static str, String>,
+    troubles: BTreeMap<&'static str, Reason>,
     redis: RedisFacts,
     counters: BTreeMap<String, u64>,
     model: Option<ModelStatus>,
+    totals: Totals,
+}
+
+/// What was written since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// Lines by source, status, action, and reason to abstain or to leave the model out.
+    pub outcomes: BTreeMap<[&'static str; 3], BTreeMap<String, u64>>,
+    /// What the model cost.
+    pub spending: Spending,
+    /// Lines that wait for the log, and for Redis.
+    pub waiting: (usize, usize),
+}
+
+/// Everything a monitoring system is told.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Counters since the start.
+    pub(crate) counters: BTreeMap<String, u64>,
+    /// What was written since the start.
+    pub(crate) totals: Totals,
+    /// When the last analysis was stored.
+    pub(crate) last_analysis: Option<DateTime<Utc>>,
+    /// When the last recommendation was written.
+    pub(crate) last_recommendation: Option<DateTime<Utc>>,
+    /// The parts that are unwell, Redis left out.
+    pub(crate) unwell: BTreeSet<&'static str>,
+    /// Redis does not answer, or refuses something.
+    pub(crate) redis_unwell: bool,
 }
 
 /// What the program does with Redis; each is noted by itself.
@@ -60,8 +94,15 @@ pub enum RedisUse {
 struct RedisFacts {
     /// What was said last; none before anything was.
     said: Option<Redis>,
-    unanswered: BTreeSet<RedisUse>,
-    refused: BTreeMap<RedisUse, String>,
+    unanswered: BTreeMap<RedisUse, DateTime<Utc>>,
+    refused: BTreeMap<RedisUse, Refusal>,
+}
+
+/// What Redis refuses, and since when.
+#[derive(Debug)]
+struct Refusal {
+    words: String,
+    since: DateTime<Utc>,
 }
 
 /// How Redis is, as the log says it.
@@ -74,18 +115,20 @@ enum Redis {
 
 impl RedisFacts {
     /// Notes how a use went; answers how Redis is, if that is to be said.
-    fn note(&mut self, part: RedisUse, error: Option<&StoreError>) -> Option<Redis> {
+    fn note(&mut self, part: RedisUse, error: Option<&StoreError>, at: DateTime<Utc>) -> Option<Redis> {
         let is_away = matches!(error, Some(StoreError::Unreachable { .. }));
         let mut is_new = false;
-        self.unanswered.remove(&part);
+        let away_since = self.unanswered.remove(&part);
         let before = self.refused.remove(&part);
         if is_away {
-            self.unanswered.insert(part);
+            self.unanswered.insert(part, away_since.unwrap_or(at));
         } else if let Some(error) = error {
             let words = redis_words(error);
-            let is_known = |known: &String| *known == words;
-            is_new = !before.iter().chain(self.refused.values()).any(is_known);
-            self.refused.insert(part, words);
+            let mut known = before.iter().chain(self.refused.values());
+            let same = known.find(|known| known.words == words);
+            is_new = same.is_none();
+            let since = same.map_or(at, |known| known.since);
+            self.refused.insert(part, Refusal { words, since });
         }
         let now = if is_away {
             Redis::Away
@@ -99,13 +142,17 @@ impl RedisFacts {
     }
 
     /// What is wrong, each once. The status itself is left out: where it can be read it was written.
-    fn troubles(&self) -> Vec<String> {
-        let parts = self.unanswered.iter().filter(|part| **part != RedisUse::Status);
-        let unanswered = parts.map(|part| format!("redis did not answer when {}", part.words()));
+    fn troubles(&self, now: DateTime<Utc>) -> Vec<String> {
+        let said = |words: String, since: DateTime<Utc>| Reason::new(words, since).text(now);
+        let parts = self
+            .unanswered
+            .iter()
+            .filter(|(part, _)| **part != RedisUse::Status);
+        let unanswered =
+            parts.map(|(part, since)| said(format!("redis did not answer when {}", part.words()), *since));
         let refused = self.refused.iter().filter(|(part, _)| **part != RedisUse::Status);
-        let mut troubles: Vec<String> = unanswered
-            .chain(refused.map(|(_, words)| words.clone()))
-            .collect();
+        let refused = refused.map(|(_, refusal)| said(refusal.words.clone(), refusal.since));
+        let mut troubles: Vec<String> = unanswered.chain(refused).collect();
         troubles.dedup();
         troubles
     }
@@ -138,9 +185,10 @@ fn redis_words(error: &StoreError) -> String {
 
 impl Board {
     /// A board without facts.
-    pub fn new(symbol: Symbol) -> Self {
+    pub fn new(symbol: Symbol, clock: Arc<dyn Clock>) -> Self {
         Self {
             symbol,
+            clock,
             facts: Arc::default(),
         }
     }
@@ -160,6 +208,57 @@ impl Board {
         self.facts().last_recommendation = Some(at);
     }
 
+    /// A line was made, written or not.
+    pub fn outcome(&self, line: &Recommendation) {
+        let reason = line
+            .abstain_reason
+            .map(AbstainReason::as_str)
+            .or(line.fallback_reason.as_deref());
+        let mut facts = self.facts();
+        let source = match line.source {
+            Source::Deepseek => "deepseek",
+            Source::Rules => "rules",
+        };
+        let status = match line.status {
+            Status::Ok => "ok",
+            Status::Abstain => "abstain",
+        };
+        let action = match line.action {
+            Action::Buy => "buy",
+            Action::Sell => "sell",
+            Action::Hold => "hold",
+        };
+        let key = [source, status, action];
+        let reasons = facts.totals.outcomes.entry(key).or_default();
+        *reasons.entry(reason.unwrap_or_default().to_owned()).or_default() += 1;
+        if let Some(usage) = line.model_usage {
+            facts.totals.spending = facts.totals.spending.plus(usage);
+        }
+    }
+
+    /// How many lines wait for the log, and for Redis.
+    pub fn waiting(&self, log: usize, redis: usize) {
+        self.facts().totals.waiting = (log, redis);
+    }
+
+    /// The market.
+    pub(crate) fn symbol(&self) -> &str {
+        self.symbol.as_str()
+    }
+
+    /// Everything a monitoring system is told.
+    pub(crate) fn figures(&self) -> Figures {
+        let facts = self.facts();
+        Figures {
+            counters: facts.counters.clone(),
+            totals: facts.totals.clone(),
+            last_analysis: facts.last_analysis,
+            last_recommendation: facts.last_recommendation,
+            unwell: facts.troubles.keys().copied().collect(),
+            redis_unwell: !facts.redis.unanswered.is_empty() || !facts.redis.refused.is_empty(),
+        }
+    }
+
     /// The model and its cost.
     pub fn model(&self, status: ModelStatus) {
         self.facts().model = Some(status);
@@ -172,20 +271,23 @@ impl Board {
 
     /// Notes what is wrong with one part, or that nothing is. True if that is a change.
     pub fn trouble(&self, part: &'static str, trouble: Option<String>) -> bool {
+        let now = self.clock.now();
         let mut facts = self.facts();
-        let before = facts.troubles.contains_key(part);
-        let now = trouble.is_some();
-        match trouble {
-            Some(words) => facts.troubles.insert(part, words),
-            None => facts.troubles.remove(part),
-        };
-        before != now
+        match (trouble, facts.troubles.get_mut(part)) {
+            (Some(words), Some(known)) => {
+                known.rephrase(words);
+                false
+            }
+            (Some(words), None) => facts.troubles.insert(part, Reason::new(words, now)).is_none(),
+            (None, _) => facts.troubles.remove(part).is_some(),
+        }
     }
 
     /// Notes how a use of Redis went. The log says it when that changes how Redis is, and once for the whole
     /// program: every task with a connection notes it here.
     pub fn redis(&self, part: RedisUse, error: Option<&StoreError>) {
-        let said = self.facts().redis.note(part, error);
+        let now = self.clock.now();
+        let said = self.facts().redis.note(part, error, now);
         let error = error.map(|error| error as &dyn Error);
         match said {
             Some(Redis::Answers) => tracing::info!("redis answers"),
@@ -198,8 +300,8 @@ impl Board {
     /// The status at this time.
     pub fn status(&self, is_running: bool, redis_connected: bool, now: DateTime<Utc>) -> AnalyzerStatus {
         let facts = self.facts();
-        let mut degraded = facts.redis.troubles();
-        degraded.extend(facts.troubles.values().cloned());
+        let mut degraded = facts.redis.troubles(now);
+        degraded.extend(facts.troubles.values().map(|reason| reason.text(now)));
         AnalyzerStatus {
             is_running,
             symbol: self.symbol.as_str().to_owned(),
@@ -272,20 +374,34 @@ fn words(status: &AnalyzerStatus, redis: Option<&StoreError>) -> String {
 mod tests {
     use super::*;
 
+    /// A clock that stands at midnight.
+    #[derive(Debug)]
+    struct Midnight;
+
+    impl Clock for Midnight {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH
+        }
+    }
+
+    fn board() -> Board {
+        Board::new(Symbol::new("BTCFDUSD").unwrap(), Arc::new(Midnight))
+    }
+
     #[test]
     fn the_board_holds_facts_and_names_changes_once() {
-        let board = Board::new(Symbol::new("BTCFDUSD").unwrap());
+        let board = board();
         assert!(board.trouble("journal", Some("no space".to_owned())));
         assert!(!board.trouble("journal", Some("still no space".to_owned())));
         board.count("cycles", 1);
         board.count("cycles", 2);
         board.recommended(DateTime::from_timestamp(1_763_792_045, 0).unwrap());
         let status = board.status(true, true, DateTime::UNIX_EPOCH);
-        assert_eq!(status.degraded, ["still no space"]);
+        assert_eq!(status.degraded, ["still no space since 00:00 UTC"]);
         assert_eq!(status.counters["cycles"], 3);
         assert_eq!(
             words(&status, None),
-            "still no space, last recommendation 2025-11-22T06:14:05+00:00"
+            "still no space since 00:00 UTC, last recommendation 2025-11-22T06:14:05+00:00"
         );
         assert!(board.trouble("journal", None));
         assert!(!board.trouble("journal", None));
@@ -319,6 +435,8 @@ mod tests {
             username: String::new(),
             password: None,
             tls: false,
+            tls_ca: None,
+            meter: Arc::default(),
             key_prefix: String::new(),
             socket_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
@@ -326,33 +444,51 @@ mod tests {
         let away = Store::new(&options).unwrap().ping().await.unwrap_err();
         let (away, foreign) = (Some(&away), wrong_type());
         let mut redis = RedisFacts::default();
-        assert_eq!(redis.note(RedisUse::Status, None), Some(Redis::Answers));
-        assert_eq!(redis.note(RedisUse::Load, None), None);
-        assert_eq!(redis.note(RedisUse::Status, away), Some(Redis::Away));
-        assert_eq!(redis.note(RedisUse::Load, away), None);
         assert_eq!(
-            redis.troubles(),
-            ["redis did not answer when the market data were read"]
+            redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH),
+            Some(Redis::Answers)
         );
-        assert_eq!(redis.note(RedisUse::Status, None), Some(Redis::Answers));
-        assert_eq!(redis.note(RedisUse::Load, Some(&foreign)), Some(Redis::Refuses));
-        assert_eq!(redis.note(RedisUse::Status, None), None);
-        assert_eq!(redis.note(RedisUse::Load, Some(&foreign)), None);
+        assert_eq!(redis.note(RedisUse::Load, None, DateTime::UNIX_EPOCH), None);
         assert_eq!(
-            redis.troubles(),
-            ["depth_snapshot_5000 in redis is a hash, not a list"]
+            redis.note(RedisUse::Status, away, DateTime::UNIX_EPOCH),
+            Some(Redis::Away)
         );
-        assert_eq!(redis.note(RedisUse::Load, None), Some(Redis::Answers));
-        assert!(redis.troubles().is_empty());
+        assert_eq!(redis.note(RedisUse::Load, away, DateTime::UNIX_EPOCH), None);
+        assert_eq!(
+            redis.troubles(DateTime::UNIX_EPOCH),
+            ["redis did not answer when the market data were read since 00:00 UTC"]
+        );
+        assert_eq!(
+            redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH),
+            Some(Redis::Answers)
+        );
+        assert_eq!(
+            redis.note(RedisUse::Load, Some(&foreign), DateTime::UNIX_EPOCH),
+            Some(Redis::Refuses)
+        );
+        assert_eq!(redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH), None);
+        assert_eq!(
+            redis.note(RedisUse::Load, Some(&foreign), DateTime::UNIX_EPOCH),
+            None
+        );
+        assert_eq!(
+            redis.troubles(DateTime::UNIX_EPOCH),
+            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
+        );
+        assert_eq!(
+            redis.note(RedisUse::Load, None, DateTime::UNIX_EPOCH),
+            Some(Redis::Answers)
+        );
+        assert!(redis.troubles(DateTime::UNIX_EPOCH).is_empty());
     }
 
     #[test]
     fn the_status_names_what_redis_refuses() {
-        let board = Board::new(Symbol::new("BTCFDUSD").unwrap());
+        let board = board();
         board.redis(RedisUse::Load, Some(&wrong_type()));
         assert_eq!(
             degraded(&board),
-            ["depth_snapshot_5000 in redis is a hash, not a list"]
+            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
         );
         board.redis(RedisUse::Load, None);
         assert!(degraded(&board).is_empty());

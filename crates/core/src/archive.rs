@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::MinuteFootprint;
+use crate::rotating_file::{DIRECTORY_MODE, FILE_MODE};
 use crate::store::{decode_minute, encode_minute_pretty};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -25,6 +26,9 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Largest file that is read back for a comparison; a minute of 1000 levels has about 200 KB.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// For each file that may be removed at once, so many are looked at.
+const EXPIRE_LOOKS: usize = 4;
 
 /// What stands in the file of a minute that is not complete.
 const INCOMPLETE_MARK: &[u8] = b"\"complete\": false";
@@ -63,6 +67,15 @@ pub enum ArchiveError {
         /// Path of the minute's file.
         path: PathBuf,
     },
+}
+
+/// How much lies in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes together.
+    pub bytes: u64,
 }
 
 /// What became of a minute that was to be filed.
@@ -246,6 +259,60 @@ impl Archive {
         Ok(minutes)
     }
 
+    /// Number and bytes of the files of minutes, those kept aside among them.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`]; a directory that does not exist has none.
+    pub fn usage(&self) -> Result<Usage, ArchiveError> {
+        let failed = |source| self.failure("read", &self.directory, source);
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Usage::default()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut usage = Usage::default();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with("trades_"))
+            {
+                // One that has gone meanwhile does not count.
+                usage.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+                usage.files += 1;
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Removes files of minutes before `end`, the oldest first, at most `most`. Whatever is not a minute of this
+    /// market under its own name stays. Returns how many were removed.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn expire(&self, end: Minute, most: usize) -> Result<usize, ArchiveError> {
+        let mut removed = 0;
+        let old = self.minutes()?.into_iter().take_while(|minute| *minute < end);
+        for minute in old.take(most.saturating_mul(EXPIRE_LOOKS)) {
+            if removed == most {
+                break;
+            }
+            let path = self.path_of(minute);
+            let metadata =
+                fs::symlink_metadata(&path).map_err(|source| self.failure("read", &path, source))?;
+            let is_ours =
+                metadata.is_file() && matches!(self.read(minute), Ok(Some(found)) if found.minute == minute);
+            if is_ours {
+                self.remove(minute)?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            self.sync(&self.directory)?;
+        }
+        Ok(removed)
+    }
+
     /// Removes the file of a minute that is safe elsewhere.
     ///
     /// # Errors
@@ -310,7 +377,7 @@ impl Archive {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o640)
+            .mode(FILE_MODE)
             .open(&temporary)
             .and_then(|mut file| {
                 file.write_all(bytes)?;
@@ -338,7 +405,7 @@ impl Archive {
         }
         let made = DirBuilder::new()
             .recursive(true)
-            .mode(0o750)
+            .mode(DIRECTORY_MODE)
             .create(&self.directory);
         made.map_err(|source| self.failure("create", &self.directory, source))?;
         for parent in self.directory.ancestors().skip(1) {
@@ -492,6 +559,46 @@ mod tests {
         assert_eq!(found(2), [minutes[2].minute, minutes[3].minute]);
         assert_eq!(archive.file(&minutes[2]).unwrap(), Filed::Completed);
         assert_eq!(found(2), [minutes[3].minute]);
+    }
+
+    #[test]
+    fn only_old_minutes_of_this_market_are_removed() {
+        let (_directory, archive) = archive();
+        let at = |offset: i64| {
+            let mut footprint = minute(2, true);
+            footprint.minute = footprint.minute.offset(offset);
+            footprint
+        };
+        let minutes: Vec<MinuteFootprint> = (0..6).map(at).collect();
+        archive.file_all(&minutes).unwrap();
+        let path = |place: usize| archive.path_of(minutes[place].minute);
+        // Another market's, nobody's, a link, and the file of another minute.
+        let other = Archive::new(&archive.directory, Symbol::new("ETHFDUSD").unwrap());
+        fs::remove_file(path(0)).unwrap();
+        other.file(&minutes[0]).unwrap();
+        fs::write(path(1), "somebody else's").unwrap();
+        fs::remove_file(path(2)).unwrap();
+        std::os::unix::fs::symlink(path(4), path(2)).unwrap();
+        fs::copy(path(5), path(3)).unwrap();
+        let strange = archive.directory.join("trades_notes.json");
+        fs::write(&strange, "mine").unwrap();
+        let before = archive.usage().unwrap();
+        assert_eq!(before.files, 7);
+        assert!(before.bytes > 1000, "{before:?}");
+        assert_eq!(archive.expire(minutes[5].minute, 100).unwrap(), 1);
+        let left: Vec<bool> = (0..6)
+            .map(|place| path(place).symlink_metadata().is_ok())
+            .collect();
+        assert_eq!(left, [true, true, true, true, false, true]);
+        assert!(strange.exists());
+        assert_eq!(archive.expire(minutes[5].minute.next(), 0).unwrap(), 0);
+        assert_eq!(archive.expire(minutes[5].minute.next(), 1).unwrap(), 1);
+        assert_eq!(
+            Archive::new(Path::new("/nowhere"), archive.symbol.clone())
+                .usage()
+                .unwrap(),
+            Usage::default()
+        );
     }
 
     // B15: a file of another origin under the same name was overwritten.

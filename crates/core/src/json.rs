@@ -1,12 +1,15 @@
 //! JSON text as it is stored: amounts as plain numbers, never `5e-5`, never float noise.
 //!
 //! Everything that goes to Redis, to `storage/` or into the recommendation log is written here, so that
-//! a number looks the same wherever it is read.
+//! a number looks the same wherever it is read, and so that no file steers the terminal it is shown on.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+
+use crate::visible;
 
 /// One document on one line.
 ///
@@ -27,7 +30,11 @@ pub fn to_string_pretty<T: Serialize>(value: &T) -> serde_json::Result<String> {
 fn write<T: Serialize, F: Formatter>(value: &T, formatter: PlainNumbers<F>) -> serde_json::Result<String> {
     let mut bytes = Vec::with_capacity(256);
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
-    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
+    let text = String::from_utf8(bytes).map_err(serde::ser::Error::custom)?;
+    Ok(match visible::json(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(safe) => safe,
+    })
 }
 
 /// Prints doubles without an exponent; leaves everything else to the inner formatter.
@@ -67,6 +74,11 @@ mod tests {
             to_string(&(0.000_05, 110_176.0, 0.1 + 0.2, 3)).unwrap(),
             "[0.00005,110176,0.30000000000000004,3]"
         );
+    }
+
+    #[test]
+    fn text_that_steers_a_terminal_is_escaped() {
+        assert_eq!(to_string(&"\u{9b}2J\u{1b}").unwrap(), r#""\u009b2J\u001b""#);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry::error_chain;
+use crate::visible;
 
 /// Longest time from the request to stop until everything is cut off. Each layer below has a shorter limit
 /// of its own; with this one the process is gone within 5 s whatever the others do.
@@ -234,7 +235,7 @@ pub fn notify_ready() {
 
 /// Sets the status text systemd shows. Does nothing elsewhere.
 pub fn notify_status(text: &str) {
-    notify(&[sd_notify::NotifyState::Status(text)]);
+    notify(&[sd_notify::NotifyState::Status(&visible::line(text))]);
 }
 
 /// Feeds systemd's watchdog: every task goes on. Called by `pulse`, not by a timer. Does nothing elsewhere.

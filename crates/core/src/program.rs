@@ -18,6 +18,7 @@ use crate::lifecycle::{Lifecycle, install_tls_provider};
 use crate::store::{AnalyzerStatus, CollectorStatus, StatusVerdict, Store, StoreError};
 use crate::telemetry;
 use crate::time::{Clock as _, SystemClock};
+use crate::visible;
 
 /// Where the configuration is looked for unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "config/development.yaml";
@@ -142,7 +143,10 @@ pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitC
                 }
             };
             let printed = match (json, document) {
-                (true, document) => print(&format!("{}\n", document.as_deref().unwrap_or("null"))),
+                (true, document) => print(&format!(
+                    "{}\n",
+                    visible::json(document.as_deref().unwrap_or("null"))
+                )),
                 (false, document) => print(&words(daemon, &verdict, document.as_deref())),
             };
             if printed == ExitCode::SUCCESS {
@@ -190,9 +194,11 @@ async fn read_status(daemon: Daemon, config: &Config) -> Result<(Option<String>,
     Ok((document, StatusVerdict::judge(fields, SystemClock.now())))
 }
 
-/// Writes a text to standard output; the exit code is 1 if that fails, as when a pipe was closed.
+/// Writes a text to standard output; the exit code is 1 if that fails, as when a pipe was closed. What could
+/// steer a terminal is escaped.
 pub fn print(text: &str) -> ExitCode {
     let mut output = io::stdout().lock();
+    let text = visible::lines(text);
     let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     if written.is_ok() {
         ExitCode::SUCCESS
@@ -201,10 +207,10 @@ pub fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Writes a line to standard error.
-pub fn print_error(line: &str) {
+/// Writes lines to standard error. What could steer a terminal is escaped.
+pub fn print_error(lines: &str) {
     // There is nowhere else to report to.
-    let _written = writeln!(io::stderr().lock(), "{line}");
+    let _written = writeln!(io::stderr().lock(), "{}", visible::lines(lines));
 }
 
 fn load(config_path: &Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {

@@ -13,10 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Permissions of the files: the owner writes, its group reads.
-const FILE_MODE: u32 = 0o640;
+pub const FILE_MODE: u32 = 0o640;
 
 /// Permissions of directories that are created.
-const DIRECTORY_MODE: u32 = 0o750;
+pub const DIRECTORY_MODE: u32 = 0o750;
 
 /// Longest wait for another process that is writing a line. After it the line is appended without the
 /// lock, which is safe, and rotation is left to a later line.

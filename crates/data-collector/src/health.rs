@@ -1,9 +1,15 @@
 //! What is going on, for the status key: shared by all tasks, written by each for its own part.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use strategy_core::store::Backfill;
+use chrono::{DateTime, Utc};
+use strategy_core::archive::Usage;
+use strategy_core::degraded::Reason;
+use strategy_core::store::{Backfill, ServerState};
+use strategy_core::time::Clock;
 
 use crate::recorder::RecorderCounts;
 
@@ -18,8 +24,45 @@ pub(crate) enum Part {
     DepthBudget,
     Depth,
     Redis,
+    /// The memory of the server is nearly full.
+    RedisMemory,
     Storage,
     Market,
+    Metrics,
+}
+
+impl Part {
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Stream,
+        Self::Trades,
+        Self::History,
+        Self::Rest,
+        Self::DepthBudget,
+        Self::Depth,
+        Self::Redis,
+        Self::RedisMemory,
+        Self::Storage,
+        Self::Market,
+        Self::Metrics,
+    ];
+
+    /// Its name among the figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Trades => "trades",
+            Self::History => "history",
+            Self::Rest => "rest",
+            Self::DepthBudget => "depth_budget",
+            Self::Depth => "depth",
+            Self::Redis => "redis",
+            Self::RedisMemory => "redis_memory",
+            Self::Storage => "storage",
+            Self::Market => "market",
+            Self::Metrics => "metrics",
+        }
+    }
 }
 
 /// The state of the program.
@@ -33,23 +76,59 @@ pub(crate) struct Snapshot {
     pub(crate) backfill: Backfill,
     pub(crate) recorder: RecorderCounts,
     pub(crate) counters: BTreeMap<&'static str, u64>,
-    reasons: BTreeMap<Part, String>,
+    /// The server, as it was last asked.
+    pub(crate) server: Option<ServerState>,
+    /// The files, as they were last counted.
+    pub(crate) files: Option<Usage>,
+    reasons: BTreeMap<Part, Reason>,
 }
 
 impl Snapshot {
-    /// What is wrong, in words.
-    pub(crate) fn reasons(&self) -> Vec<String> {
-        self.reasons.values().cloned().collect()
+    /// What is wrong and since when, in words.
+    pub(crate) fn reasons(&self, now: DateTime<Utc>) -> Vec<String> {
+        self.reasons.values().map(|reason| reason.text(now)).collect()
+    }
+
+    /// True if this part is unwell.
+    pub(crate) fn is_unwell(&self, part: Part) -> bool {
+        self.reasons.contains_key(&part)
     }
 }
 
 /// See the module documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Health {
+    clock: Arc<dyn Clock>,
     state: Mutex<Snapshot>,
+    frames: AtomicU64,
+    /// When the last frame came, as Unix milliseconds; 0 before the first.
+    last_frame_ms: AtomicU64,
 }
 
 impl Health {
+    /// All well, nothing known.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            state: Mutex::default(),
+            frames: AtomicU64::new(0),
+            last_frame_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a frame of the stream; cheap, as there may be thousands a second.
+    pub(crate) fn frame(&self) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
+        self.last_frame_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// Frames so far, and when the last came, as Unix milliseconds.
+    pub(crate) fn frames(&self) -> (u64, Option<u64>) {
+        let last = self.last_frame_ms.load(Ordering::Relaxed);
+        (self.frames.load(Ordering::Relaxed), (last > 0).then_some(last))
+    }
+
     /// A copy of the state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.lock().clone()
@@ -67,7 +146,17 @@ impl Health {
 
     /// Says that a part is unwell, or why it still is. Returns true if it was well before.
     pub(crate) fn degrade(&self, part: Part, reason: String) -> bool {
-        self.lock().reasons.insert(part, reason).is_none()
+        let now = self.clock.now();
+        match self.lock().reasons.entry(part) {
+            Entry::Vacant(place) => {
+                place.insert(Reason::new(reason, now));
+                true
+            }
+            Entry::Occupied(mut known) => {
+                known.get_mut().rephrase(reason);
+                false
+            }
+        }
     }
 
     /// Says that a part is well. Returns true if it was not before.

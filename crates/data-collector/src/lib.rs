@@ -18,7 +18,10 @@ mod binance;
 mod chain;
 mod clock;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod health;
+mod metrics;
 mod minutes;
 mod outbox;
 mod postponed;
@@ -46,6 +49,7 @@ pub use crate::error::CollectorError;
 
 use crate::binance::rest::RestClient;
 use crate::binance::transport::TransportOptions;
+use crate::metrics::Current;
 use crate::shared::{Settings, Shared};
 use crate::signs::Signs;
 
@@ -58,7 +62,12 @@ const HOLD_FILE: &str = ".rest_hold";
 /// [`CollectorError`] when a part cannot be built at all.
 pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), CollectorError> {
     let plan = Plan::new(config)?;
-    lifecycle.spawn_critical("collector", terms(plan, lifecycle.stop().clone()));
+    let stop = lifecycle.stop();
+    let current = Current::default();
+    if let Some(listen) = config.metrics.collector {
+        lifecycle.spawn_critical("metrics", metrics::serve(listen, current.clone(), stop.clone()));
+    }
+    lifecycle.spawn_critical("collector", terms(plan, current, stop.clone()));
     Ok(())
 }
 
@@ -112,9 +121,11 @@ impl Plan {
 
 /// Waits for the keys and records while they are ours, again and again: who loses them to another collector
 /// becomes its standby.
-async fn terms(plan: Plan, stop: CancellationToken) -> Result<(), CollectorError> {
+async fn terms(plan: Plan, current: Current, stop: CancellationToken) -> Result<(), CollectorError> {
     while !stop.is_cancelled() {
-        match term(plan.shared(stop.child_token())).await {
+        let shared = plan.shared(stop.child_token());
+        current.set(&shared);
+        match term(shared).await {
             Err(CollectorError::LeaseLost { holder }) if !stop.is_cancelled() => {
                 tracing::warn!(
                     holder,
@@ -138,6 +149,7 @@ async fn term(shared: Arc<Shared>) -> Result<(), CollectorError> {
     tasks.spawn(tasks::trades::run(Arc::clone(&shared)));
     tasks.spawn(tasks::backfill::run(Arc::clone(&shared)));
     tasks.spawn(tasks::market::run(Arc::clone(&shared)));
+    tasks.spawn(tasks::limits::run(Arc::clone(&shared)));
     tasks.spawn(tasks::status::run(Arc::clone(&shared)));
     let mut fault = None;
     while let Some(joined) = tasks.join_next().await {
@@ -174,6 +186,7 @@ fn settings(config: &Config) -> Settings {
         bucket_width: flow.price_precision,
         max_levels: flow.max_price_levels,
         backfill_minutes: flow.backfill_minutes,
+        retention_days: config.data_collector.storage_retention_days,
     }
 }
 

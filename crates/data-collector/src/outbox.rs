@@ -75,6 +75,11 @@ impl Outbox {
         self.invalidations.load(Ordering::SeqCst)
     }
 
+    /// How many minutes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().minutes.len()
+    }
+
     /// Puts minutes in that were read as a whole, unless since `invalidations` one was said to be wrong:
     /// the trade that was found may be missing in what was read. False if nothing was put in.
     pub(crate) fn put_history(

@@ -153,6 +153,9 @@ impl Recorder {
         uptime: Uptime,
     ) -> Vec<Effect> {
         let effects = self.finish();
+        if self.chain.has_gap() {
+            self.counts.leave_gaps();
+        }
         let counts = self.counts;
         *self = Self {
             counts,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use strategy_core::config::HEALED_DAYS;
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{LeaseToken, StoreError, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
@@ -20,7 +21,7 @@ use crate::recorder::Reach;
 use crate::signs::Signs;
 
 /// How far behind the newest minute files are healed: a week.
-pub(crate) const HEAL_MINUTES: i64 = 7 * 24 * 60;
+pub(crate) const HEAL_MINUTES: i64 = HEALED_DAYS as i64 * 24 * 60;
 
 /// Settings the tasks need.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) bucket_width: BucketWidth,
     pub(crate) max_levels: usize,
     pub(crate) backfill_minutes: u32,
+    /// Days after which a file is removed; 0 is never.
+    pub(crate) retention_days: u32,
 }
 
 /// What the tasks share. Each task writes its own part only.
@@ -75,10 +78,10 @@ impl Shared {
         started: Instant,
     ) -> Self {
         Self {
+            health: Health::new(Arc::clone(&clock)),
             settings,
             clock,
             rest,
-            health: Health::default(),
             outbox: Outbox::default(),
             incomplete_files: Mutex::default(),
             token,

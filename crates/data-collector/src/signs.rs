@@ -122,6 +122,8 @@ mod tests {
             key_prefix: String::new(),
             socket_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
+            tls_ca: None,
+            meter: std::sync::Arc::default(),
         };
         Signs::new(pulse, &store, Duration::from_secs(30))
     }

@@ -3,6 +3,7 @@
     clippy::expect_used,
     reason = "a helper of tests: what it cannot do must fail the test, loudly and with its reason"
 )]
+#![expect(clippy::disallowed_types, reason = "it runs redis-server")]
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `lint`,
-//! `deb`, `test-systemd`.
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `coverage`,
+//! `fuzz`, `lint`, `deb`, `test-systemd`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
 //! command that does it is printed; nothing is skipped because of it.
@@ -8,12 +8,18 @@
     clippy::print_stderr,
     reason = "a program for the terminal"
 )]
+#![expect(
+    clippy::disallowed_types,
+    reason = "it runs cargo, the daemons and their peers"
+)]
 
 mod build;
 mod checks;
+mod coverage;
 mod daemons;
 mod demo;
 mod follow;
+mod fuzz;
 mod machine;
 mod package;
 mod processes;
@@ -61,6 +67,20 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run every test and print the share of lines that were run, by crate
+    Coverage {
+        /// Fail below this share, in percent
+        #[arg(long, default_value_t = 90.0)]
+        least: f64,
+        /// Print every file too
+        #[arg(long)]
+        files: bool,
+        /// Passed on to `cargo test`, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Feed every parser of bytes from outside with what breaks parsers
+    Fuzz(fuzz::FuzzArguments),
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
     /// Build the Debian package of both programs; lintian's verdict is the exit code
@@ -78,6 +98,12 @@ fn main() -> ExitCode {
         // Its memory is that of the programs as they are installed.
         Task::Soak { arguments } => checks::tests_program("soak", true, &arguments),
         Task::Explain { arguments } => explain(&arguments),
+        Task::Coverage {
+            least,
+            files,
+            arguments,
+        } => coverage::coverage(least, files, &arguments),
+        Task::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Task::Lint => checks::lint(),
         Task::Deb(arguments) => package::deb(&arguments).map(drop),
         Task::TestSystemd(arguments) => systemd::test(&arguments),

@@ -3,6 +3,7 @@
 //! Only for a line in the log: models come and go under the same names, so nothing depends on the answer.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -93,7 +94,13 @@ impl ModelList {
         let response = match request.send().await {
             Ok(response) if response.status().is_success() => response,
             Ok(response) => return Verdict::Unknown(Some(response.status().as_u16())),
-            Err(_) => return Verdict::Unknown(None),
+            Err(error) => {
+                tracing::info!(
+                    error = &error as &dyn Error,
+                    "the vendor's list of models does not come"
+                );
+                return Verdict::Unknown(None);
+            }
         };
         match response.json::<Value>().await {
             Ok(list) => judge(&list, &self.model),

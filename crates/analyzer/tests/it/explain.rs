@@ -1,4 +1,5 @@
 //! `analyzer explain` on recorded files: what it prints, byte for byte, and what it says of files it cannot use.
+#![expect(clippy::disallowed_types, reason = "it runs a program")]
 
 use std::fs;
 use std::path::Path;
@@ -21,6 +22,7 @@ fn explain(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_analyzer"))
         .current_dir(elsewhere.path())
         .env_clear()
+        .envs(crate::world::coverage())
         .arg("explain")
         .args(arguments)
         .output()

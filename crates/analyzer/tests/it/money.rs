@@ -1,4 +1,5 @@
 //! What the model costs: in line, status, file and Redis, and what of it survives which loss.
+#![expect(clippy::disallowed_types, reason = "it runs a program")]
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -127,6 +128,7 @@ async fn a_request_that_a_crash_cut_off_is_paid_for() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_analyzer"))
         .current_dir(world.directory.path())
         .env_clear()
+        .envs(crate::world::coverage())
         .env("DEEPSEEK_API_KEY", KEY)
         .args(["--config", "analyzer.yaml"])
         .stdin(Stdio::null())

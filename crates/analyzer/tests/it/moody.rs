@@ -143,7 +143,13 @@ async fn two_hundred_cycles_with_a_moody_model_are_honest_and_add_up() {
     for turn in 0..30 {
         go_on(&mut connection, clock.now() - TimeDelta::minutes(30 - turn), turn).await;
     }
-    let mut cycle = analyzer::build(&config, None, Arc::<Hands>::clone(&clock)).unwrap();
+    let mut cycle = analyzer::build(
+        &config,
+        &config.redis.store_options(),
+        None,
+        Arc::<Hands>::clone(&clock),
+    )
+    .unwrap();
     let (model, never) = (&world.model, CancellationToken::new());
     let mut random = 88_172_645_463_325_252_u64;
     let mut moods = Vec::new();

@@ -1,4 +1,5 @@
 //! The real binary: signals, exit codes, what goes to which stream.
+#![expect(clippy::disallowed_types, reason = "it runs a program")]
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -21,6 +22,7 @@ pub(crate) fn command(directory: &Path) -> Command {
     command
         .current_dir(directory)
         .env_clear()
+        .envs(crate::world::coverage())
         .env("DEEPSEEK_API_KEY", KEY)
         .args(["--config", "analyzer.yaml"])
         .stdin(Stdio::null())

@@ -122,6 +122,7 @@ async fn the_key_is_in_no_debug_text() {
     let adviser = adviser("http://127.0.0.1:1/v1", "timeout: 20");
     let cycle = analyzer::build(
         &config,
+        &config.redis.store_options(),
         None,
         std::sync::Arc::new(strategy_core::time::SystemClock),
     )

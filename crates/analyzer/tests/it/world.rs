@@ -131,3 +131,9 @@ impl Running {
         (is_success(code), asked.elapsed())
     }
 }
+
+/// Where a program built for measuring coverage leaves what it measured.
+pub(crate) fn coverage() -> Option<(&'static str, std::ffi::OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    std::env::var_os(FILE).map(|value| (FILE, value))
+}

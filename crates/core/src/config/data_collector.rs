@@ -8,6 +8,9 @@ use super::reader::Section;
 use super::render::Rendered;
 use crate::num::BucketWidth;
 
+/// Days behind the window for which files that are not complete are healed.
+pub const HEALED_DAYS: u32 = 7;
+
 /// Settings of the recording program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataCollectorConfig {
@@ -15,6 +18,8 @@ pub struct DataCollectorConfig {
     pub depth_snapshot: DepthSnapshotConfig,
     /// Trades per minute.
     pub order_flow: OrderFlowConfig,
+    /// Days after which a file of `storage/` is removed; 0 keeps them for ever.
+    pub storage_retention_days: u32,
 }
 
 /// Settings of the order book snapshots.
@@ -46,7 +51,18 @@ impl DataCollectorConfig {
         let config = Self {
             depth_snapshot: DepthSnapshotConfig::read(section.section("depth_snapshot")),
             order_flow: OrderFlowConfig::read(section.section("order_flow")),
+            storage_retention_days: section.integer("storage_retention_days", 0, 0..=36_500),
         };
+        let needed = config.order_flow.window_size_minutes.div_ceil(24 * 60) + HEALED_DAYS + 1;
+        let days = config.storage_retention_days;
+        if days != 0 && days < needed {
+            section.problem(
+                "storage_retention_days",
+                format_args!(
+                    "{days} is too few: the window and the healing of files need {needed}; 0 keeps all files"
+                ),
+            );
+        }
         section.finish();
         config
     }
@@ -65,6 +81,7 @@ impl DataCollectorConfig {
         Rendered::default()
             .section("depth_snapshot", depth)
             .section("order_flow", flow)
+            .set("storage_retention_days", self.storage_retention_days)
     }
 }
 

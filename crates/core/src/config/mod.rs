@@ -12,6 +12,7 @@ mod data_collector;
 mod environment;
 mod expand;
 mod logging;
+mod metrics;
 mod nearest;
 mod node;
 mod peak_hours;
@@ -29,9 +30,10 @@ use std::path::Path;
 pub use self::analyzer::{AnalysisConfig, AnalyzerConfig, ArchiveConfig, DeepseekConfig, ModelPrices};
 pub use self::app::AppConfig;
 pub use self::binance::BinanceConfig;
-pub use self::data_collector::{DataCollectorConfig, DepthSnapshotConfig, OrderFlowConfig};
+pub use self::data_collector::{DataCollectorConfig, DepthSnapshotConfig, HEALED_DAYS, OrderFlowConfig};
 pub use self::environment::{Environment, process_environment, with_env_file};
 pub use self::logging::LoggingConfig;
+pub use self::metrics::MetricsConfig;
 pub use self::peak_hours::PeakHours;
 pub use self::problem::{ConfigErrors, Origin, Problem, Warning};
 pub use self::redis::RedisConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub analyzer: AnalyzerConfig,
     /// Logs.
     pub logging: LoggingConfig,
+    /// Figures for a monitoring system.
+    pub metrics: MetricsConfig,
 }
 
 impl Config {
@@ -114,6 +118,7 @@ impl Config {
         let binance = BinanceConfig::read(root.section("binance"));
         let data_collector = DataCollectorConfig::read(root.section("data_collector"));
         let analyzer = AnalyzerConfig::read(root.section("analyzer"));
+        let metrics = MetricsConfig::read(root.section("metrics"));
         warn_of_short_window(&root, &data_collector, &analyzer);
         root.finish();
         Some(Self {
@@ -123,6 +128,7 @@ impl Config {
             data_collector,
             analyzer,
             logging,
+            metrics,
         })
     }
 
@@ -148,7 +154,8 @@ impl Config {
             .section("binance", self.binance.render())
             .section("data_collector", self.data_collector.render())
             .section("analyzer", self.analyzer.render())
-            .section("logging", self.logging.render());
+            .section("logging", self.logging.render())
+            .section("metrics", self.metrics.render());
         text + &settings.into_yaml()
     }
 }

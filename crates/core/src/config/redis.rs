@@ -1,15 +1,23 @@
 //! Section `redis`: where the two programs meet, and the directory for minutes that leave it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::reader::Section;
 use super::render::Rendered;
 use super::secret::Secret;
-use crate::store::StoreOptions;
+use crate::store::{StoreMeter, StoreOptions};
 
 /// Longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
+
+/// Largest file of certificates, in bytes.
+const MAX_CERTIFICATES: u64 = 1024 * 1024;
 
 /// How to reach Redis.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +34,10 @@ pub struct RedisConfig {
     pub password: Secret,
     /// Encrypt the connection.
     pub tls: bool,
+    /// File with the certificates that may have signed the server's; none means those of the system.
+    pub tls_ca_file: Option<PathBuf>,
+    /// What that file holds.
+    pub tls_ca: Option<Vec<u8>>,
     /// Put in front of every key; may be empty.
     pub key_prefix: String,
     /// Longest wait for one answer.
@@ -44,6 +56,8 @@ impl RedisConfig {
         }
         let username = section.text("username", "");
         let key_prefix = section.text("key_prefix", "");
+        let tls = section.boolean("tls", false);
+        let (tls_ca_file, tls_ca) = authority(&mut section, tls);
         if key_prefix.len() > MAX_PREFIX || key_prefix.chars().any(char::is_whitespace) {
             section.problem(
                 "key_prefix",
@@ -56,7 +70,9 @@ impl RedisConfig {
             db: section.integer("db", 0, 0..=u16::MAX),
             username,
             password: section.secret("password", "password_file", "", false),
-            tls: section.boolean("tls", false),
+            tls,
+            tls_ca_file,
+            tls_ca,
             key_prefix,
             socket_timeout: section.seconds("socket_timeout", 5, 1..=300),
             socket_connect_timeout: section.seconds("socket_connect_timeout", 5, 1..=300),
@@ -70,7 +86,7 @@ impl RedisConfig {
         config
     }
 
-    /// The same for the store.
+    /// The same for the store. Its connections are counted together: call it once in a program.
     pub fn store_options(&self) -> StoreOptions {
         StoreOptions {
             host: self.host.clone(),
@@ -79,13 +95,16 @@ impl RedisConfig {
             username: self.username.clone(),
             password: self.password.get().cloned(),
             tls: self.tls,
+            tls_ca: self.tls_ca.clone(),
             key_prefix: self.key_prefix.clone(),
             socket_timeout: self.socket_timeout,
             connect_timeout: self.socket_connect_timeout,
+            meter: Arc::new(StoreMeter::default()),
         }
     }
 
     pub(super) fn render(&self) -> Rendered {
+        let authority = self.tls_ca_file.as_ref().map(|path| path.display().to_string());
         Rendered::default()
             .set("host", self.host.as_str())
             .set("port", self.port)
@@ -93,9 +112,52 @@ impl RedisConfig {
             .set("username", self.username.as_str())
             .secret("password", "password_file", &self.password)
             .set("tls", self.tls)
+            .set("tls_ca_file", authority.unwrap_or_default())
             .set("key_prefix", self.key_prefix.as_str())
             .seconds("socket_timeout", self.socket_timeout)
             .seconds("socket_connect_timeout", self.socket_connect_timeout)
             .set("storage_dir", self.storage_dir.display().to_string())
     }
+}
+
+/// The file of certificates and what it holds.
+fn authority(section: &mut Section<'_>, tls: bool) -> (Option<PathBuf>, Option<Vec<u8>>) {
+    let text = section.text("tls_ca_file", "");
+    if text.is_empty() {
+        return (None, None);
+    }
+    if !tls {
+        section.problem("tls_ca_file", "is given without tls: true");
+    }
+    let path = PathBuf::from(text);
+    match certificates(&path) {
+        Ok(bytes) => (Some(path), Some(bytes)),
+        Err(message) => {
+            section.problem("tls_ca_file", message);
+            (Some(path), None)
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MAX_CERTIFICATES {
+        return Err(format!("has {length} bytes, more than {MAX_CERTIFICATES}"));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate =
+            certificate.map_err(|error| format!("is no list of certificates in PEM form: {error}"))?;
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(certificate)
+            .map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
+        found += 1;
+    }
+    if found == 0 {
+        return Err("holds no certificate in PEM form".to_owned());
+    }
+    Ok(bytes)
 }

@@ -145,6 +145,32 @@ fn minute(text: &str) -> Option<Minute> {
     serde_json::from_value(text.into()).ok()
 }
 
+/// For fuzzing: reads a line of changes and a head; what was read is written the same again.
+///
+/// # Panics
+/// When it is not.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz_changes(text: &str) {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &lines {
+        if let Some((revision, minute)) = parse(line) {
+            let again = format!("{} {} {minute}", revision.epoch, revision.sequence);
+            assert_eq!(parse(&again), Some((revision, minute)), "{line:?}");
+        }
+    }
+    let at = |index: usize| lines.get(index).map_or("", String::as_str);
+    let head = WindowHead::new(lines.len(), at(0), at(1), at(2));
+    if let Some((first, last)) = head.span {
+        assert_eq!(usize::try_from(last.since(first) + 1), Ok(lines.len()));
+    }
+    if let (Some((known, _)), Some((head, _))) = (parse(at(0)), parse(at(1)))
+        && known.sequence <= head.sequence
+    {
+        let minutes = since(&lines, &known, &head).unwrap_or_default();
+        assert!(minutes.len() <= lines.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

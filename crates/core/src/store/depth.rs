@@ -215,3 +215,19 @@ impl Store {
         }
     }
 }
+
+/// For fuzzing: reads the beginning of a book; a book of the layout has the key that its beginning says.
+///
+/// # Panics
+/// When it has not.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz_head(text: &str) {
+    let key = key_of(text);
+    if let (Some(key), Ok(book)) = (key, decode_depth(text)) {
+        let written = crate::store::encode_depth(&book);
+        if let Ok(written) = written {
+            let again = (book.received_at(), book.last_update_id());
+            assert_eq!(key_of(&written), Some(again), "{key:?}");
+        }
+    }
+}

@@ -69,6 +69,17 @@ impl Keys {
         self.named("trading_recommendations")
     }
 
+    /// The lists, which are most of what this installation keeps.
+    pub(super) fn lists(&self) -> [String; 5] {
+        [
+            self.depth(),
+            self.window(),
+            self.window_changes(),
+            self.window_set_aside(),
+            self.recommendations(),
+        ]
+    }
+
     fn named(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }

@@ -1,16 +1,17 @@
 //! One connection to Redis, made when it is needed and dropped when it breaks.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, TlsCertificates,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::store::{Keys, StoreError};
+use crate::store::{Keys, StoreError, StoreMeter};
 
 /// Where Redis is and how long it may take.
 #[derive(Debug, Clone)]
@@ -27,12 +28,16 @@ pub struct StoreOptions {
     pub password: Option<SecretString>,
     /// Speak TLS; the certificate is always verified.
     pub tls: bool,
+    /// Certificates in PEM form, one of which must have signed the server's; `None` for those of the system.
+    pub tls_ca: Option<Vec<u8>>,
     /// Put in front of every key.
     pub key_prefix: String,
     /// Longest wait for an answer.
     pub socket_timeout: Duration,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
+    /// Counts what this program's connections do.
+    pub meter: Arc<StoreMeter>,
 }
 
 /// One connection to Redis and the keys of this installation.
@@ -47,6 +52,7 @@ pub struct Store {
     connection: Option<MultiplexedConnection>,
     connections: u64,
     limit: Duration,
+    meter: Arc<StoreMeter>,
     /// The mark beside the window when it was last loaded or changed.
     pub(super) mark: String,
     /// The keys of this installation.
@@ -59,7 +65,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Settings`].
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
-        let client = Client::open(connection_info(options)?).map_err(StoreError::Settings)?;
+        let info = connection_info(options)?;
+        let client = match &options.tls_ca {
+            Some(authority) if options.tls => {
+                let certificates = TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(authority.clone()),
+                };
+                Client::build_with_tls(info, certificates)
+            }
+            _ => Client::open(info),
+        };
+        let client = client.map_err(StoreError::Settings)?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.socket_timeout));
@@ -70,6 +87,7 @@ impl Store {
             connection: None,
             connections: 0,
             limit: options.socket_timeout,
+            meter: Arc::clone(&options.meter),
             mark: String::new(),
             keys: Keys::new(&options.key_prefix),
         })
@@ -100,8 +118,9 @@ impl Store {
         command: &redis::Cmd,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().await?;
+        let start = Instant::now();
         let outcome = command.query_async(&mut connection).await;
-        self.judge(action, outcome)
+        self.judge(action, start, outcome)
     }
 
     /// The type of a key, as Redis calls it; `none` when there is no such key.
@@ -117,8 +136,9 @@ impl Store {
         pipeline: &redis::Pipeline,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().await?;
+        let start = Instant::now();
         let outcome = pipeline.query_async(&mut connection).await;
-        self.judge(action, outcome)
+        self.judge(action, start, outcome)
     }
 
     /// Runs a script; the server is given its text when it does not know it yet.
@@ -128,8 +148,9 @@ impl Store {
         invocation: &redis::ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().await?;
+        let start = Instant::now();
         let outcome = invocation.invoke_async(&mut connection).await;
-        self.judge(action, outcome)
+        self.judge(action, start, outcome)
     }
 
     async fn connection(&mut self) -> Result<MultiplexedConnection, StoreError> {
@@ -144,13 +165,32 @@ impl Store {
             Ok(made) => made,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         };
-        let connection = made.map_err(|source| self.failure("connect", source))?;
+        let connection = made.map_err(|source| {
+            self.meter.failed();
+            let denied =
+                source.kind() == ErrorKind::AuthenticationFailed || source.code() == Some("WRONGPASS");
+            let action = if denied {
+                "accept redis.username and redis.password"
+            } else {
+                "connect"
+            };
+            self.failure(action, source)
+        })?;
         self.connections += 1;
         self.connection = Some(connection.clone());
         Ok(connection)
     }
 
-    fn judge<T>(&mut self, action: &'static str, outcome: Result<T, RedisError>) -> Result<T, StoreError> {
+    fn judge<T>(
+        &mut self,
+        action: &'static str,
+        start: Instant,
+        outcome: Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        match &outcome {
+            Ok(_) => self.meter.answered(start.elapsed()),
+            Err(_) => self.meter.failed(),
+        }
         outcome.map_err(|source| {
             if is_broken(&source) {
                 self.connection = None;

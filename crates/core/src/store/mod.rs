@@ -11,23 +11,31 @@ mod image;
 mod keys;
 mod lease;
 mod link;
+mod meter;
 mod record;
 mod result;
 mod scripts;
+mod server;
 mod spending;
 mod status;
 mod window;
 
+#[cfg(feature = "fuzzing")]
+pub use changes::fuzz_changes;
 pub use changes::{Revision, WindowHead};
+#[cfg(feature = "fuzzing")]
+pub use depth::fuzz_head;
 pub use depth::{DepthHeads, DepthPush};
 pub use error::StoreError;
 pub use image::{MinuteState, WindowChange, WindowImage, WindowPlan};
 pub use keys::Keys;
 pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};
 pub use link::{Store, StoreOptions};
+pub use meter::{Latencies, StoreMeter};
 pub use record::{
     RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
 };
+pub use server::{FULL_FROM_PERCENT, Questions, ServerState};
 pub use spending::{DaySpending, Spending};
 pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
 pub use window::WindowContent;

@@ -12,6 +12,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
+use crate::visible;
+
 /// Longest text of one value, in characters; the rest is cut.
 const MAX_VALUE: usize = 4000;
 
@@ -98,20 +100,10 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// The text with everything escaped that could break a line or steer a terminal, cut at [`MAX_VALUE`].
 fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for (count, letter) in text.chars().enumerate() {
-        if count == MAX_VALUE {
-            safe.push('…');
-            break;
-        }
-        let steering = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if letter.is_control() || steering {
-            safe.extend(letter.escape_default());
-        } else {
-            safe.push(letter);
-        }
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => visible::line(&text[..end]).into_owned() + "…",
+        None => visible::line(text).into_owned(),
     }
-    safe
 }
 
 /// One log line in its parts.

@@ -6,11 +6,13 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use strategy_core::rotating_file::{FILE_MODE, create_parent};
 
 use crate::binance::refusal::{Cause, Order};
 
@@ -123,11 +125,14 @@ impl HoldFile {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn remember(&self, order: Order, now: &Moment) -> io::Result<()> {
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
+        create_parent(&self.path)?;
         let temporary = self.path.with_extension("tmp");
-        let mut file = fs::File::create(&temporary)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(&temporary)?;
         file.write_all(serde_json::to_string(&Record::new(order, &self.host, now))?.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, &self.path)
@@ -153,6 +158,27 @@ impl HoldFile {
             wait,
             capped: false,
         })
+    }
+}
+
+/// For fuzzing: what is left of a remembered order is never more than the order.
+///
+/// # Panics
+/// When it is.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    if let Ok(record) = serde_json::from_str::<Record>(text) {
+        for local in [
+            DateTime::UNIX_EPOCH,
+            DateTime::<Utc>::MAX_UTC,
+            DateTime::<Utc>::MIN_UTC,
+        ] {
+            let boot = record.until_boot.clone();
+            for boot in [None, boot] {
+                let left = record.left(&Moment { local, boot });
+                assert!(left <= Duration::from_secs(record.wait_seconds));
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ impl Recorder {
     pub(super) fn look_at_gap(&mut self, uptime: Uptime, effects: &mut Vec<Effect>) {
         if !self.chain.has_gap() {
             self.stuck_since = None;
+            self.counts.no_gap();
             return;
         }
         let since = *self.stuck_since.get_or_insert(uptime);
@@ -28,6 +29,7 @@ impl Recorder {
     /// the stream, and with the minute after that row's the minutes are whole again.
     pub(super) fn go_on_behind_gap(&mut self, uptime: Uptime, effects: &mut Vec<Effect>) {
         effects.extend(self.finish());
+        self.counts.leave_gaps();
         let behind = self.chain.highest().map_or(0, |highest| highest + 1);
         self.counts.left_to_history += behind.saturating_sub(self.chain.next());
         let left = std::mem::replace(&mut self.chain, IdChain::starting_at(behind));

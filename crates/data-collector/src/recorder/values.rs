@@ -34,6 +34,10 @@ pub(crate) struct RecorderCounts {
     pub(crate) dead_rows: u64,
     pub(crate) duplicates: u64,
     pub(crate) gaps: u64,
+    /// Gaps that REST has filled.
+    pub(crate) gaps_healed: u64,
+    /// Gaps that were left to the history.
+    pub(crate) gaps_left: u64,
     pub(crate) repaired_trades: u64,
     pub(crate) hole_ids: u64,
     /// Rows of REST that have an id and are no trade.
@@ -45,6 +49,18 @@ pub(crate) struct RecorderCounts {
     pub(crate) invalidated_minutes: u64,
     pub(crate) minutes_complete: u64,
     pub(crate) minutes_incomplete: u64,
+}
+
+impl RecorderCounts {
+    /// No gap is open: every one that was found is filled by now, or was left.
+    pub(super) fn no_gap(&mut self) {
+        self.gaps_healed = self.gaps.saturating_sub(self.gaps_left);
+    }
+
+    /// Those that are open will not be filled.
+    pub(super) fn leave_gaps(&mut self) {
+        self.gaps_left = self.gaps.saturating_sub(self.gaps_healed);
+    }
 }
 
 /// How far the recording is.

@@ -5,6 +5,7 @@ pub(crate) mod backfill;
 pub(crate) mod depth;
 mod filing;
 pub(crate) mod lease;
+pub(crate) mod limits;
 pub(crate) mod market;
 pub(crate) mod persist;
 pub(crate) mod status;

@@ -86,6 +86,8 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         ("dead_rows", recorder.dead_rows),
         ("duplicates", recorder.duplicates),
         ("gaps", recorder.gaps),
+        ("gaps_healed", recorder.gaps_healed),
+        ("frames", shared.health.frames().0),
         ("repaired_trades", recorder.repaired_trades),
         ("missing_ids", recorder.hole_ids),
         ("rejected_rows", recorder.rejected_rows),
@@ -99,7 +101,8 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
     ] {
         counters.insert(name.to_owned(), count);
     }
-    let mut degraded = state.reasons();
+    let now = shared.clock.now();
+    let mut degraded = state.reasons(now);
     degraded.extend(shared.rest.transport().notices());
     degraded.extend(shared.signs.troubles());
     CollectorStatus {
@@ -110,7 +113,7 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         trade_window_count: state.window_count,
         incomplete_minutes: state.incomplete_minutes,
         last_trade_id: state.last_trade_id,
-        last_update: shared.clock.now(),
+        last_update: now,
         backfill: state.backfill,
         degraded,
         counters,

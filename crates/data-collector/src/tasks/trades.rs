@@ -277,7 +277,10 @@ impl TradeTask {
         self.session.on_frame(slot, uptime);
         for _ in 0..FRAMES_AT_ONCE {
             match frame {
-                Ok(Frame::Text(text)) => self.on_text(slot, text.as_str(), uptime),
+                Ok(Frame::Text(text)) => {
+                    self.shared.health.frame();
+                    self.on_text(slot, text.as_str(), uptime);
+                }
                 Ok(Frame::Control) => {}
                 Ok(Frame::Binary) => self.rejects.note(&self.shared, &"a binary frame", uptime),
                 Err(error) => {

@@ -1,4 +1,5 @@
 //! The program: one line of URLs, servers behind them, an end at once.
+#![expect(clippy::disallowed_types, reason = "it runs a program")]
 
 use std::process::Stdio;
 

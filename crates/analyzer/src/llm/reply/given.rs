@@ -177,7 +177,7 @@ impl Given {
 
     /// For tests: bids to 110149.99, asks from 110150.01, support at 110136, resistance at 110200, fleeting walls
     /// at 110110 and 110230, a vacuum from 110015 to 110026 with a point of control in it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn for_test() -> Self {
         use rust_decimal::dec;
 

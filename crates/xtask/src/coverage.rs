@@ -1,0 +1,237 @@
+//! How much of the code the tests run, by lines.
+//!
+//! The crates of the workspace are built instrumented in a target directory of their own; the daemons that tests
+//! start as processes are counted too, unless they are killed. Needs `llvm-profdata` and `llvm-cov` of the
+//! compiler's LLVM: Debian's `llvm-22`, or those `LLVM_PROFDATA` and `LLVM_COV` name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::build::{cargo, root, run, target};
+use crate::redis;
+
+/// Called with the compiler and its arguments, for the crates of the workspace alone.
+const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" -Cinstrument-coverage\n";
+
+/// Lines counted and lines run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lines {
+    all: u64,
+    run: u64,
+}
+
+impl Lines {
+    fn percent(self) -> f64 {
+        if self.all == 0 {
+            100.0
+        } else {
+            self.run as f64 * 100.0 / self.all as f64
+        }
+    }
+}
+
+/// Runs every test and prints the share of lines that were run, by crate. Fails below `least` percent.
+pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<()> {
+    redis::ensure_server()?;
+    redis::ensure_faketime()?;
+    let (profdata, cov) = (
+        tool("LLVM_PROFDATA", "llvm-profdata")?,
+        tool("LLVM_COV", "llvm-cov")?,
+    );
+    let place = target()?.join("coverage");
+    let profiles = place.join("profiles");
+    if profiles.exists() {
+        fs::remove_dir_all(&profiles)?;
+    }
+    fs::create_dir_all(&profiles)?;
+    let wrapper = place.join("wrapper.sh");
+    fs::write(&wrapper, WRAPPER)?;
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+    let instrumented = |command: &mut Command| {
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+            .env("CARGO_INCREMENTAL", "0")
+            // A few files for each program: processes add to them one after the other.
+            .env("LLVM_PROFILE_FILE", profiles.join("%4m.profraw"))
+            .arg("--target-dir")
+            .arg(&place);
+    };
+    let mut objects = Vec::new();
+    for subcommand in [&["build", "--bins"][..], &["test", "--no-run"]] {
+        let mut command = cargo(
+            subcommand[0],
+            &[
+                "--workspace",
+                "--locked",
+                "--message-format=json-render-diagnostics",
+            ],
+        );
+        command.args(&subcommand[1..]);
+        instrumented(&mut command);
+        objects.extend(executables(&mut command)?);
+    }
+    objects.sort();
+    objects.dedup();
+    let mut command = cargo("test", &["--workspace", "--locked", "--no-fail-fast"]);
+    instrumented(&mut command);
+    command.args(arguments);
+    if !arguments.iter().any(|argument| argument == "--") {
+        command.args(["--", "--test-threads=4"]);
+    }
+    let tested = run(&mut command);
+    let merged = place.join("merged.profdata");
+    let mut merge = Command::new(profdata);
+    // A process that is killed while it adds to a file spoils that file.
+    merge
+        .args(["merge", "-sparse", "--failure-mode=all", "-o"])
+        .arg(&merged)
+        .arg(&profiles);
+    run(&mut merge)?;
+    let by_file = lines(&cov, &merged, &objects)?;
+    report(&by_file, files, least)?;
+    tested.context("some tests failed; the figures above are those of this run")
+}
+
+/// The tool of this compiler's LLVM.
+fn tool(variable: &str, name: &str) -> Result<PathBuf> {
+    let verbose = Command::new("rustc").arg("-vV").output()?.stdout;
+    let verbose = String::from_utf8_lossy(&verbose).into_owned();
+    let version = verbose
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "));
+    let major = version
+        .and_then(|version| version.split('.').next())
+        .unwrap_or_default();
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    let found = named.unwrap_or_else(|| PathBuf::from(format!("{name}-{major}")));
+    let works = Command::new(&found)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    ensure!(
+        works.is_ok_and(|status| status.success()),
+        "{} is not there; install it with: apt-get install llvm-{major}, or name it in {variable}",
+        found.display()
+    );
+    Ok(found)
+}
+
+/// What a call of cargo has built that can be run.
+fn executables(command: &mut Command) -> Result<Vec<PathBuf>> {
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the build ended with {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    let documents = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(documents
+        .filter_map(|document| Some(document["executable"].as_str()?.into()))
+        .collect())
+}
+
+/// Lines of every file of the workspace's crates.
+fn lines(cov: &Path, merged: &Path, objects: &[PathBuf]) -> Result<BTreeMap<String, Lines>> {
+    let Some((first, others)) = objects.split_first() else {
+        bail!("nothing was built");
+    };
+    let mut command = Command::new(cov);
+    command
+        .args(["export", "-summary-only", "-instr-profile"])
+        .arg(merged)
+        .arg(first);
+    for object in others {
+        command.arg("-object").arg(object);
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "llvm-cov ended with {}", output.status);
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let base = fs::canonicalize(root())?;
+    let mut by_file = BTreeMap::new();
+    for file in document["data"][0]["files"].as_array().into_iter().flatten() {
+        let name = Path::new(file["filename"].as_str().unwrap_or_default());
+        let Ok(name) = name.strip_prefix(&base) else {
+            continue;
+        };
+        let figures = &file["summary"]["lines"];
+        let count = |field: &str| figures[field].as_u64().unwrap_or_default();
+        let lines = Lines {
+            all: count("count"),
+            run: count("covered"),
+        };
+        by_file.insert(name.display().to_string(), lines);
+    }
+    Ok(by_file)
+}
+
+/// The crate, and `None` for tests, which are not what is measured.
+fn crate_of(file: &str) -> Option<&str> {
+    let (name, inside) = file.strip_prefix("crates/")?.split_once('/')?;
+    inside.starts_with("src/").then_some(name)
+}
+
+fn report(by_file: &BTreeMap<String, Lines>, files: bool, least: f64) -> Result<()> {
+    let mut by_crate: BTreeMap<&str, Lines> = BTreeMap::new();
+    let mut total = Lines::default();
+    for (file, lines) in by_file {
+        let Some(name) = crate_of(file) else { continue };
+        for sum in [by_crate.entry(name).or_default(), &mut total] {
+            sum.all += lines.all;
+            sum.run += lines.run;
+        }
+        if files {
+            println!(
+                "{:6.2} %  {:5} of {:5}  {file}",
+                lines.percent(),
+                lines.run,
+                lines.all
+            );
+        }
+    }
+    for (name, lines) in by_crate
+        .iter()
+        .map(|(name, lines)| (*name, *lines))
+        .chain([("all", total)])
+    {
+        println!(
+            "{name:15} {:6.2} %  {:6} of {:6} lines",
+            lines.percent(),
+            lines.run,
+            lines.all
+        );
+    }
+    ensure!(
+        total.percent() >= least,
+        "{:.2} % is less than {least} %",
+        total.percent()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_crates_own_sources_count() {
+        assert_eq!(crate_of("crates/core/src/num.rs"), Some("core"));
+        assert_eq!(crate_of("crates/core/tests/analysis/main.rs"), None);
+        assert_eq!(crate_of("tests/it/main.rs"), None);
+    }
+
+    #[test]
+    fn too_little_is_an_error() {
+        let lines = |all, run| Lines { all, run };
+        let by_file = BTreeMap::from([
+            ("crates/a/src/x.rs".to_owned(), lines(10, 9)),
+            ("tests/it/x.rs".to_owned(), lines(100, 0)),
+        ]);
+        assert!(report(&by_file, true, 90.0).is_ok());
+        assert!(report(&by_file, false, 90.1).is_err());
+    }
+}
