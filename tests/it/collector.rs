@@ -426,31 +426,6 @@ async fn a_second_collector_waits_and_takes_over() {
 }
 
 // D8: two markets were mixed under one set of keys.
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_of_another_market_are_refused() {
-    let world = World::start(WorldOptions {
-        seed: 14,
-        ..WorldOptions::default()
-    })
-    .await;
-    let foreign =
-        r#"{"timestamp":"2025-11-22T06:14:00+00:00","symbol":"ETHFDUSD","price_levels":{},"complete":true}"#;
-    let _: () = world
-        .connection()
-        .await
-        .lpush("trades_window", foreign)
-        .await
-        .unwrap();
-    let mut collector = world.collector();
-    let (exit, _) = collector.wait().await;
-    assert_eq!(exit.code(), Some(1));
-    assert!(
-        collector.stderr().contains("set redis.key_prefix"),
-        "{}",
-        collector.stderr()
-    );
-}
-
 // D4: older versions kept one book in a string and minutes of their own making.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_older_version_left_in_redis_is_converted_or_set_aside() {

@@ -11,6 +11,7 @@ mod collector;
 mod config;
 mod connections;
 mod documents;
+mod foreign;
 mod history;
 mod hostile;
 mod late_command;

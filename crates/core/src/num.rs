@@ -182,6 +182,12 @@ const POWERS_OF_TEN: [f64; 23] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BucketWidth(Decimal);
 
+impl fmt::Display for BucketWidth {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl BucketWidth {
     /// One unit of quote currency.
     pub const ONE: Self = Self(Decimal::ONE);

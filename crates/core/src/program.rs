@@ -179,18 +179,35 @@ async fn read_status(daemon: Daemon, config: &Config) -> Result<(Option<String>,
         Daemon::Analyzer => (store.keys.analyzer_status(), store.analyzer_status().await?),
     };
     let read = document.as_deref().map(|text| match daemon {
-        Daemon::Collector => serde_json::from_str::<CollectorStatus>(text)
-            .map(|status| (status.is_running, status.last_update, status.degraded)),
-        Daemon::Analyzer => serde_json::from_str::<AnalyzerStatus>(text)
-            .map(|status| (status.is_running, status.last_update, status.degraded)),
+        Daemon::Collector => serde_json::from_str::<CollectorStatus>(text).map(|status| {
+            (
+                status.is_running,
+                status.last_update,
+                status.degraded,
+                status.symbol,
+            )
+        }),
+        Daemon::Analyzer => serde_json::from_str::<AnalyzerStatus>(text).map(|status| {
+            (
+                status.is_running,
+                status.last_update,
+                status.degraded,
+                status.symbol,
+            )
+        }),
     });
     let read = read.transpose().map_err(|error| StoreError::Decode {
         key,
         source: error.into(),
     })?;
+    let wanted = config.binance.symbol.as_str();
+    if let Some((.., found)) = read.as_ref().filter(|(.., found)| found != wanted) {
+        let reason = format!("not running for {wanted}: the status under these keys is that of {found}");
+        return Ok((document, StatusVerdict::Unhealthy(vec![reason])));
+    }
     let fields = read
         .as_ref()
-        .map(|(running, at, degraded)| (*running, *at, degraded.as_slice()));
+        .map(|(running, at, degraded, _)| (*running, *at, degraded.as_slice()));
     Ok((document, StatusVerdict::judge(fields, SystemClock.now())))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strategy_core::config::HEALED_DAYS;
 use strategy_core::model::{AggTrade, IdRange, MinuteFootprint};
 use strategy_core::num::{BucketWidth, NumError};
 use strategy_core::store::WindowImage;
@@ -15,6 +16,9 @@ const LOOKAHEAD_MS: i64 = MINUTE_MS;
 
 /// First and longest chunk in minutes. The first is short, so that the newest minutes are there at once.
 pub(crate) const CHUNK_MINUTES: (i64, i64) = (5, 60);
+
+/// How far behind the present files are healed: a week.
+pub(crate) const HEAL_MINUTES: i64 = HEALED_DAYS as i64 * 24 * 60;
 
 /// Minutes from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,23 +65,18 @@ impl Lacking<'_> {
     /// The newest run of lacking minutes, at most `length` of them, of those that `may` holds for. The window
     /// comes before the files.
     pub(crate) fn next_chunk(&self, length: i64, may: impl Fn(Minute) -> bool) -> Option<Chunk> {
-        let wanted = |minute: Minute| self.lacks(minute) && may(minute);
-        let mut last = self.until;
-        loop {
-            last = last.previous();
-            if wanted(last) {
-                break;
-            }
-            let nothing_older = self.files.range(..last).next().is_none();
-            if last <= self.horizon && nothing_older {
-                return None;
-            }
-        }
+        let wanted = |minute: &Minute| self.lacks(*minute) && may(*minute);
+        let window = std::iter::successors(Some(self.until.previous()), |minute| Some(minute.previous()));
+        let in_window = window.take_while(|minute| *minute >= self.horizon).find(wanted);
+        // Not minute by minute: the files may lie far back.
+        let healed = self.until.offset(-HEAL_MINUTES)..self.until;
+        let in_files = || self.files.range(healed).rev().copied().find(wanted);
+        let last = in_window.or_else(in_files)?;
         let mut first = last;
         let filed = self.is_filed(last);
         while last.since(first) + 1 < length
             && self.is_filed(first.previous()) == filed
-            && wanted(first.previous())
+            && wanted(&first.previous())
         {
             first = first.previous();
         }
@@ -341,6 +340,8 @@ mod tests {
         assert_eq!(lacking(&window(&full), 10, &[5, 6, -9]), (Some((5, 6)), 0));
         assert_eq!(lacking(&window(&full), 10, &[-9]), (Some((-9, -9)), 0));
         assert_eq!(lacking(&window(&full), 10, &[3]), (None, 0));
+        // Older than a week.
+        assert_eq!(lacking(&window(&full), 10, &[-11_000]), (None, 0));
         assert_eq!(lacking(&window(&full), 100, &[-9]), (Some((5, 9)), 10));
     }
 

@@ -105,8 +105,10 @@ impl Plan {
     }
 
     fn shared(&self, stop: CancellationToken) -> Arc<Shared> {
-        let token = LeaseToken::new(&host_name(), std::process::id(), rand::random());
         let (settings, rest) = (self.settings.clone(), Arc::clone(&self.rest));
+        // A standby of another market must see that it will never have a use for these keys.
+        let place = format!("{}@{}", settings.symbol, host_name());
+        let token = LeaseToken::new(&place, std::process::id(), rand::random());
         Arc::new(Shared::new(
             settings,
             Arc::new(SystemClock),

@@ -314,6 +314,10 @@ impl Recorder {
         if let Some(highest) = self.chain.highest() {
             self.settling.note(highest, now);
         }
+        if self.ledger.open_from() == Minute::EPOCH {
+            // Begun without an anchor, and no trade has come: which minutes are ours is not known yet.
+            return;
+        }
         self.look_at_gap(uptime, effects);
         let sealed = self.ledger.seal_passed(now);
         self.publish_sealed(sealed, effects);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use strategy_core::config::HEALED_DAYS;
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{LeaseToken, StoreError, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
@@ -19,9 +18,6 @@ use crate::health::{Health, Part};
 use crate::outbox::Outbox;
 use crate::recorder::Reach;
 use crate::signs::Signs;
-
-/// How far behind the newest minute files are healed: a week.
-pub(crate) const HEAL_MINUTES: i64 = HEALED_DAYS as i64 * 24 * 60;
 
 /// Settings the tasks need.
 #[derive(Debug, Clone)]
@@ -49,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) rest: Arc<RestClient>,
     pub(crate) health: Health,
     pub(crate) outbox: Outbox,
-    /// Minutes that left the window and whose file says that it is not complete, within [`HEAL_MINUTES`].
+    /// Minutes that left the window and whose file says that it is not complete, of the last week.
     pub(crate) incomplete_files: Mutex<BTreeSet<Minute>>,
     pub(crate) token: LeaseToken,
     pub(crate) signs: Signs,

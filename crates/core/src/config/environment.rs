@@ -8,6 +8,9 @@ use std::path::Path;
 
 use super::problem::{ConfigErrors, Origin, Problem};
 
+/// What some editors put at the beginning of a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Name and value of every variable.
 pub type Environment = BTreeMap<String, String>;
 
@@ -33,7 +36,7 @@ pub fn with_env_file(mut environment: Environment, path: &Path) -> Result<Enviro
             origin: Origin::File(path.display().to_string()),
         }])
     };
-    let entries = match dotenvy::from_path_iter(path) {
+    let entries = match entries(path) {
         Ok(entries) => entries,
         Err(error) if error.not_found() => return Ok(environment),
         Err(dotenvy::Error::Io(error)) => return Err(problem(format!("cannot be read: {error}"))),
@@ -59,6 +62,13 @@ pub fn with_env_file(mut environment: Environment, path: &Path) -> Result<Enviro
     Ok(environment)
 }
 
+/// The assignments of the file, without the mark that some editors put at its beginning.
+fn entries(path: &Path) -> dotenvy::Result<dotenvy::Iter<io::Cursor<Vec<u8>>>> {
+    let bytes = std::fs::read(path).map_err(dotenvy::Error::Io)?;
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).to_vec();
+    Ok(dotenvy::Iter::new(io::Cursor::new(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +78,15 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn a_mark_at_the_beginning_is_no_part_of_the_first_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(".env");
+        std::fs::write(&file, b"\xef\xbb\xbfFIRST=1\r\nSECOND=2\r\n").unwrap();
+        let read = with_env_file(environment(&[]), &file).unwrap();
+        assert_eq!(read, environment(&[("FIRST", "1"), ("SECOND", "2")]));
     }
 
     #[test]

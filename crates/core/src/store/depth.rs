@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::model::DepthSnapshot;
 use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_depth};
+use crate::symbol::Symbol;
 use crate::time::rfc3339;
 
 /// Adds one book and trims the list in one step, so that no reader ever sees more than the window.
@@ -165,6 +166,21 @@ impl Store {
             length,
             keys: heads.iter().map(|head| key_of(head)).collect(),
         })
+    }
+
+    /// The market of the newest book; `None` without a book of the layout.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn depth_symbol(&mut self) -> Result<Option<Symbol>, StoreError> {
+        match self.recent_depth(0, 1).await {
+            // What is there is set aside when the first book is stored.
+            Err(StoreError::WrongType { .. }) => Ok(None),
+            books => {
+                let newest = books?.pop().and_then(Result::ok);
+                Ok(newest.map(|book| book.symbol().clone()))
+            }
+        }
     }
 
     /// Reads up to `count` books (at least one), newest first, starting `skip` elements behind the newest.

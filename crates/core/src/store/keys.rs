@@ -64,6 +64,11 @@ impl Keys {
         self.named(&format!("analysis_results:{at}"))
     }
 
+    /// STRING: the bucket width of the window's minutes.
+    pub fn window_width(&self) -> String {
+        self.named("trades_window_width")
+    }
+
     /// LIST of recommendation lines, newest first.
     pub fn recommendations(&self) -> String {
         self.named("trading_recommendations")

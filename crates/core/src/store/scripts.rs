@@ -126,3 +126,17 @@ return {'done', ''}
 ",
     )
 });
+
+/// Notes the bucket width of the window's minutes.
+///
+/// `KEYS`: width, lease. `ARGV`: token, width.
+pub(super) static NOTE_WIDTH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local holder = redis.call('GET', KEYS[2])
+if holder ~= ARGV[1] then return {'not_owner', holder or ''} end
+redis.call('SET', KEYS[1], ARGV[2])
+return {'done', ''}
+",
+    )
+});

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::MinuteFootprint;
 use crate::store::changes::CHANGES_LIMIT;
-use crate::store::scripts::{APPLY, RENAME, SET_ASIDE, SWAP};
+use crate::store::scripts::{APPLY, NOTE_WIDTH, RENAME, SET_ASIDE, SWAP};
 use crate::store::{LeaseToken, RecordError, Store, StoreError, WindowChange, WindowImage, decode_minute};
 use crate::symbol::Symbol;
 use crate::time::Minute;
@@ -184,6 +184,33 @@ impl Store {
             .arg(rebuilt.changes.len());
         let answer: (String, String) = self.script("rebuild the window", &invocation).await?;
         judge(answer).map(|()| foreign.len())
+    }
+
+    /// The bucket width the window's minutes were summed with, as text; `None` where nobody has noted it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    pub async fn window_width(&mut self) -> Result<Option<String>, StoreError> {
+        self.query(
+            "read the bucket width",
+            redis::cmd("GET").arg(self.keys.window_width()),
+        )
+        .await
+    }
+
+    /// Notes the bucket width of the window's minutes.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn note_window_width(&mut self, owner: &LeaseToken, width: &str) -> Result<(), StoreError> {
+        let mut invocation = NOTE_WIDTH.prepare_invoke();
+        invocation
+            .key(self.keys.window_width())
+            .key(self.keys.lease())
+            .arg(owner.as_str())
+            .arg(width);
+        let answer: (String, String) = self.script("note the bucket width", &invocation).await?;
+        judge(answer)
     }
 
     /// Moves the newest `count` elements to `trades_window_set_aside`. Load the window afterwards.

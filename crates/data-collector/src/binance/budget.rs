@@ -140,6 +140,13 @@ impl Budget {
         Ok(())
     }
 
+    /// Weight a minute that history may spend in the long run, while books and trades take their parts.
+    pub(crate) fn history_share(&self, uptime: Uptime) -> u32 {
+        let others = self.allowance(uptime).saturating_sub(TRADES_SHARE);
+        let share = others.saturating_sub(self.books).max(HISTORY_SHARE);
+        share.min(self.exchange_limit / 10 * TENTHS.0).max(1)
+    }
+
     /// Who waited for room does not wait any more.
     pub(crate) fn abandon(&mut self, urgency: Urgency) {
         self.waiting[urgency as usize] = None;

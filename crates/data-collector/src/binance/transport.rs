@@ -67,6 +67,8 @@ pub(crate) struct Transport {
     /// Failed answers in a row.
     failures: AtomicU32,
     weight_spent: AtomicU64,
+    /// The part of it that went into history.
+    history_spent: AtomicU64,
 }
 
 /// Where requests go and what they may cost.
@@ -112,6 +114,7 @@ impl Transport {
             unchanged: Mutex::default(),
             failures: AtomicU32::new(0),
             weight_spent: AtomicU64::new(0),
+            history_spent: AtomicU64::new(0),
         };
         client.recall_hold();
         Ok(client)
@@ -120,6 +123,12 @@ impl Transport {
     /// Weight of all requests since the start.
     pub(crate) fn weight_spent(&self) -> u64 {
         self.weight_spent.load(Ordering::Relaxed)
+    }
+
+    /// Weight of the requests for history since the start, and what they may spend in a minute.
+    pub(crate) fn history(&self) -> (u64, u32) {
+        let share = self.budget().history_share(self.uptime());
+        (self.history_spent.load(Ordering::Relaxed), share)
     }
 
     /// What forbids or delays requests now, in words.
@@ -172,6 +181,9 @@ impl Transport {
         }
         self.admit(weight, urgency).await?;
         self.weight_spent.fetch_add(u64::from(weight), Ordering::Relaxed);
+        if urgency == Urgency::History {
+            self.history_spent.fetch_add(u64::from(weight), Ordering::Relaxed);
+        }
         let (status, headers, body) = match self.send(path, query).await {
             Ok(answer) => answer,
             Err(error) => {

@@ -463,6 +463,15 @@ fn without_rest_the_stream_alone_gives_whole_minutes_after_the_first() {
 }
 
 #[test]
+fn without_an_anchor_and_a_trade_no_minute_is_published() {
+    let mut bench = Bench::new(Vec::new(), minute(0));
+    bench.recorder = Recorder::unanchored(BucketWidth::ONE, 1000, Uptime::ZERO, true);
+    // The exchange tells its time and no trade, as it does when its history cannot be asked.
+    bench.pass(Duration::from_secs(90), true);
+    assert!(bench.window.is_empty(), "{:?}", bench.window.keys().next());
+}
+
+#[test]
 fn a_trade_that_cannot_be_true_is_asked_for_again() {
     let start = minute(0).start_ms();
     let mut bench = Bench::new(vec![trade(1, start + 10), trade(2, start + 20)], minute(0));

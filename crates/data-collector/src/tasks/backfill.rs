@@ -15,7 +15,7 @@ use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::postponed::Postponed;
-use crate::progress::{FillProgress, Step};
+use crate::progress::{Cost, FillProgress, Step};
 use crate::recorder::{Reach, doubt_future};
 use crate::shared::Shared;
 use crate::signs::Task;
@@ -232,8 +232,10 @@ impl BackfillTask {
 
     fn report(&mut self, missing: u64) {
         let uptime = self.shared.uptime();
-        let step = self.progress.note(missing, uptime);
-        let backfill = self.progress.backfill(uptime);
+        let (spent, per_minute) = self.shared.rest.transport().history();
+        let cost = Cost { spent, per_minute };
+        let step = self.progress.note(missing, cost, uptime);
+        let backfill = self.progress.backfill(cost, uptime);
         match step {
             Step::Idle => {}
             Step::Filled => {
@@ -249,7 +251,7 @@ impl BackfillTask {
                 }
             }
             Step::Filling => {
-                tracing::info!(target: PROGRESS, "{}", self.progress.bar(uptime));
+                tracing::info!(target: PROGRESS, "{}", self.progress.bar(cost, uptime));
                 if self.logged.is_none_or(|logged| uptime >= logged + LOG_EVERY) {
                     self.logged = Some(uptime);
                     tracing::info!(

@@ -48,7 +48,8 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         plan: plan(&shared),
         shared: Arc::clone(&shared),
     };
-    if shared.owned().await {
+    // Not before it is known that the keys are this market's.
+    if shared.loaded_window().await.is_some() {
         match shared.stop.run_until_cancelled(task.work()).await {
             Some(never) => match never {},
             None => task.last_store().await,

@@ -9,10 +9,11 @@ use strategy_core::model::MinuteFootprint;
 use strategy_core::telemetry::error_chain;
 use strategy_core::time::Minute;
 
+use crate::backfill::HEAL_MINUTES;
 use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
-use crate::shared::{HEAL_MINUTES, Shared};
+use crate::shared::Shared;
 
 /// How often storage that could not be written is tried again.
 pub(super) const STORAGE_RETRY: Duration = Duration::from_secs(10);

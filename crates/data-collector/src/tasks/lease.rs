@@ -6,6 +6,7 @@ use std::time::Duration;
 use strategy_core::backoff::Backoff;
 use strategy_core::lifecycle;
 use strategy_core::store::{LEASE_PERIOD, LeaseState, Store};
+use strategy_core::symbol::Symbol;
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
@@ -50,6 +51,12 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
             }
             Ok(LeaseState::HeldBy(holder)) if owner => return Err(CollectorError::LeaseLost { holder }),
             Ok(LeaseState::HeldBy(holder)) => {
+                backoff.reset();
+                shared.redis_answers();
+                if let Some(found) = other_market(&holder, &shared.settings.symbol) {
+                    let wanted = shared.settings.symbol.clone();
+                    return Err(CollectorError::OtherSymbol { found, wanted });
+                }
                 if !standby_said {
                     standby_said = true;
                     // Redis has answered; that another one records is no failure of the start.
@@ -81,4 +88,26 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         );
     }
     Ok(())
+}
+
+/// The market a holder of the lease names before the `@`, if it is another one.
+fn other_market(holder: &str, ours: &Symbol) -> Option<Symbol> {
+    let (market, _) = holder.split_once('@')?;
+    Symbol::new(market).ok().filter(|market| market != ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_tells_which_market_it_records() {
+        let ours = Symbol::new("BTCFDUSD").unwrap();
+        assert_eq!(other_market("BTCFDUSD@here:1:2", &ours), None);
+        assert_eq!(other_market("here:1:2", &ours), None);
+        assert_eq!(
+            other_market("BTCUSDT@here:1:2", &ours),
+            Symbol::new("BTCUSDT").ok()
+        );
+    }
 }

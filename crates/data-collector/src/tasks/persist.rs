@@ -14,6 +14,7 @@ use strategy_core::model::MinuteFootprint;
 use strategy_core::store::{
     Store, StoreError, WindowChange, WindowContent, WindowImage, WindowPlan, decode_minute,
 };
+use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
 use tokio::time::timeout;
 
@@ -209,10 +210,7 @@ impl PersistTask {
         let content = self.store.load_window(&settings.symbol).await?;
         let image = match content {
             WindowContent::Whole(image) => image,
-            WindowContent::OtherSymbol(found) => {
-                let wanted = settings.symbol.clone();
-                return Err(Interruption::Fatal(CollectorError::OtherSymbol { found, wanted }));
-            }
+            WindowContent::OtherSymbol(found) => return Err(self.other_symbol(found)),
             WindowContent::Irregular => {
                 let aside = self
                     .store
@@ -225,6 +223,9 @@ impl PersistTask {
                 return Err(StoreError::WindowChanged.into());
             }
         };
+        if self.shared.window.borrow().is_none() {
+            self.check_layout(&image).await?;
+        }
         let forgotten = self.recent.forgotten_in(&image);
         if !forgotten.minutes.is_empty() {
             tracing::warn!(
@@ -249,6 +250,45 @@ impl PersistTask {
         self.filing.look_for_incomplete(image.newest()).await;
         self.adopt(image);
         Ok(())
+    }
+
+    fn other_symbol(&self, found: Symbol) -> Interruption {
+        let wanted = self.shared.settings.symbol.clone();
+        Interruption::Fatal(CollectorError::OtherSymbol { found, wanted })
+    }
+
+    /// Looks, before anything is written, whether the books are this market's and the minutes have the
+    /// configured bucket width. Minutes of another width are set aside: on two grids at once there are levels
+    /// that nobody traded at.
+    async fn check_layout(&mut self, image: &WindowImage) -> Result<(), Interruption> {
+        let settings = &self.shared.settings;
+        if let Some(found) = self.store.depth_symbol().await?
+            && found != settings.symbol
+        {
+            return Err(self.other_symbol(found));
+        }
+        let width = settings.bucket_width.to_string();
+        let noted = self.store.window_width().await?;
+        if noted.as_ref() == Some(&width) {
+            return Ok(());
+        }
+        let token = &self.shared.token;
+        let foreign = noted.filter(|_| !image.is_empty());
+        if let Some(found) = &foreign {
+            self.store.set_aside_newest(token, image.len()).await?;
+            drop(self.unsaved.take_recalled());
+            tracing::warn!(
+                minutes = image.len(),
+                found,
+                wanted = width,
+                "the window's minutes have another price_precision: set aside, the window is filled anew"
+            );
+        }
+        self.store.note_window_width(token, &width).await?;
+        match foreign {
+            Some(_) => Err(StoreError::WindowChanged.into()),
+            None => Ok(()),
+        }
     }
 
     fn adopt(&mut self, image: WindowImage) {
