@@ -193,6 +193,7 @@ impl BackfillTask {
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
             .await?;
+        self.shared.signs.sign(Task::History, Duration::ZERO);
         match first {
             None if head.1 >= chunk.first.start_ms() => {
                 return Err(RestError::Contradiction { id: head.0 });
