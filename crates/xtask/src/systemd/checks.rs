@@ -411,12 +411,12 @@ fn reboot(machine: &mut Machine) -> Result<String> {
     eventually("both active", SOON, || both_active(machine))?;
     ensure!(lines(machine)? >= kept, "lines are gone");
     one_more_line(machine)?;
-    // The simulated market begins anew with the machine, so that only the minutes since are true.
+    let compared = whole(machine)?;
     let after = eventually("a complete minute", SOON, || {
         Ok(Some(newest_minute(machine)?).filter(|after| *after > before))
     })?;
     Ok(format!(
-        "{:.1} s until everything was started; complete again at {after}",
+        "{:.1} s until all was started; complete up to {after}; {compared}",
         took.as_secs_f64()
     ))
 }
