@@ -43,7 +43,10 @@ const CHANGES: [(&str, &str); 4] = [
         "  deepseek:\n",
         "  deepseek:\n    base_url: \"http://127.0.0.1:18082/v1\"\n    timeout: 5\n",
     ),
-    ("analyzer:\n", "analyzer:\n  analysis: { interval_seconds: 10 }\n"),
+    (
+        "analyzer:\n",
+        "analyzer:\n  analysis: { interval_seconds: 10, flow_window_minutes: 8, profile_window_minutes: 8 }\n",
+    ),
     (
         "  port: 6379\n",
         "  port: 6379\n  socket_timeout: 1\n  socket_connect_timeout: 1\n",

@@ -188,6 +188,7 @@ impl BackfillTask {
         let first = rest
             .first_trade_since(chunk.first.start_ms(), Urgency::History)
             .await?;
+        self.shared.signs.sign(Task::History, Duration::ZERO);
         let width = self.shared.settings.bucket_width;
         let Some((mut reader, mut progress)) = ChunkReader::begin(chunk, first, head, width) else {
             return Err(RestError::Contradiction { id: head.0 });

@@ -300,6 +300,8 @@ impl PersistTask {
         self.shared.window.send_replace(Some(Arc::new(image.clone())));
         self.image = Some(image);
         if first {
+            // The long promise of the beginning is over.
+            self.shared.signs.sign(Task::Persist, Duration::ZERO);
             self.shared.signs.sign(Task::Trades, BEGINNING);
             lifecycle::notify_ready();
         }

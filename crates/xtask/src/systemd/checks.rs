@@ -56,8 +56,8 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
             hung_task(machine)
         });
     }
-    lab.check("reboot: services come back", reboot);
     lab.check("upgrade restarts and keeps data", |machine| upgrade(machine));
+    lab.check("reboot: services come back", reboot);
     lab.check("remove stops and keeps data", |machine| remove(machine));
     lab.check("purge leaves nothing", |machine| purge(machine));
 }
@@ -406,11 +406,19 @@ fn hung_task(machine: &Machine) -> Result<String> {
 }
 
 fn reboot(machine: &mut Machine) -> Result<String> {
+    let (before, kept) = (newest_minute(machine)?, lines(machine)?);
     let took = machine.reboot()?;
     eventually("both active", SOON, || both_active(machine))?;
-    let compared = whole(machine)?;
+    ensure!(lines(machine)? >= kept, "lines are gone");
     one_more_line(machine)?;
-    Ok(format!("{:.1} s; {compared}", took.as_secs_f64()))
+    let compared = whole(machine)?;
+    let after = eventually("a complete minute", SOON, || {
+        Ok(Some(newest_minute(machine)?).filter(|after| *after > before))
+    })?;
+    Ok(format!(
+        "{:.1} s until all was started; complete up to {after}; {compared}",
+        took.as_secs_f64()
+    ))
 }
 
 fn upgrade(machine: &Machine) -> Result<String> {
