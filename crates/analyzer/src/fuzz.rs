@@ -16,7 +16,7 @@ pub fn answer(text: &str) {
     match judge(text, &given) {
         Ok(answer) => {
             assert!((0.0..=1.0).contains(&answer.confidence), "{answer:?}");
-            let (low, high) = (answer.price_range.low.get(), answer.price_range.high.get());
+            let (low, high) = (answer.range.low.get(), answer.range.high.get());
             assert!(
                 low <= high && low >= dec!(110150) * dec!(0.97) && high <= dec!(110150) * dec!(1.03),
                 "{answer:?}"

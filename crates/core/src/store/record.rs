@@ -226,7 +226,10 @@ pub fn decode_minute(text: &str) -> Result<(Option<Symbol>, MinuteFootprint), Re
         (None, None) => None,
         _ => return Err(serde_json::Error::custom("first_trade_id and last_trade_id do not fit").into()),
     };
-    let counted = levels.values().map(|flow| flow.trade_count).sum();
+    let mut counts = levels.values().map(|flow| flow.trade_count);
+    let counted = counts
+        .try_fold(0_u64, u64::checked_add)
+        .ok_or_else(|| serde_json::Error::custom("the trade counts have no sum"))?;
     let holes = stored
         .permanent_holes
         .into_iter()
@@ -350,6 +353,22 @@ mod tests {
             )
         );
         assert_eq!(decode_minute(&text).unwrap(), (Some(symbol()), footprint));
+    }
+
+    #[test]
+    fn counts_without_a_sum_are_refused() {
+        let level = |price: u32| {
+            format!(
+                r#""{price}":{{"price_level":{price},"buy_volume":1,"sell_volume":1,"trade_count":{}}}"#,
+                u64::MAX
+            )
+        };
+        let text = format!(
+            r#"{{"timestamp":"2026-11-22T06:14:00+00:00","price_levels":{{{},{}}}}}"#,
+            level(1),
+            level(2)
+        );
+        assert!(decode_minute(&text).is_err(), "{text}");
     }
 
     #[test]

@@ -208,7 +208,7 @@ fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
     }))
 }
 
-/// Reads a time in milliseconds or microseconds.
+/// Reads a time in milliseconds or microseconds; none is later than the year 5138.
 pub(crate) fn parse_time(value: i64) -> Result<ExchangeMs, ParseError> {
     let ms = if value >= MICROSECONDS_FROM {
         value / 1000
@@ -217,7 +217,7 @@ pub(crate) fn parse_time(value: i64) -> Result<ExchangeMs, ParseError> {
     };
     match Minute::containing(ms) {
         // Zero and the first days of 1970 are what a missing value looks like.
-        Ok(minute) if minute.number() > 0 => Ok(ms),
+        Ok(minute) if minute.number() > 0 && ms < MICROSECONDS_FROM => Ok(ms),
         _ => Err(ParseError::Time(value)),
     }
 }
@@ -272,6 +272,16 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_time_is_milliseconds_or_microseconds_of_this_age() {
+        assert_eq!(parse_time(1_795_300_000_123).unwrap(), 1_795_300_000_123);
+        assert_eq!(parse_time(1_795_300_000_123_456).unwrap(), 1_795_300_000_123);
+        // As microseconds the year 7659, whose milliseconds would be taken for microseconds again.
+        for bad in [0, -1, 179_531_795_300_000_123, i64::MAX, i64::MIN] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
+    }
 
     fn symbol() -> Symbol {
         Symbol::new("BTCFDUSD").unwrap()
