@@ -17,6 +17,13 @@ pub struct Missing {
     pub in_redis: Vec<String>,
 }
 
+impl Missing {
+    /// Leaves out what has come into the log since it was looked at: another program writes to it too.
+    pub fn leave_out(&mut self, log: &[String]) {
+        self.in_log.retain(|line| !log.contains(line));
+    }
+}
+
 /// What each lacks of the end of the other; both are oldest first, the log may be a part of it.
 ///
 /// Only what is newer than the newest line there is added: an older one that is missing was dropped or
@@ -81,6 +88,14 @@ mod tests {
     fn a_log_that_was_moved_away_is_not_filled_again() {
         assert_eq!(found(&[], &[1, 2]), (Vec::new(), Vec::new()));
         assert_eq!(found(&[3], &[1, 2, 3]), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_line_that_came_into_the_log_meanwhile_is_not_added_again() {
+        let symbol = Symbol::new("BTCFDUSD").unwrap();
+        let mut missing = missing(&lines(&[1, 2]), &lines(&[1, 2, 3, 4]), &symbol);
+        missing.leave_out(&lines(&[1, 2, 3]));
+        assert_eq!(missing.in_log, lines(&[4]));
     }
 
     #[test]

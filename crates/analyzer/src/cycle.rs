@@ -36,6 +36,9 @@ const REDIS_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::
 /// Longest time for what is written to Redis in one cycle: a request to stop must not wait for more.
 const RECORD_LIMIT: Duration = Duration::from_secs(2);
 
+/// Time in which a line another program has sent to Redis gets into the log.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// Longest time for telling Redis what the day cost.
 const COST_LIMIT: Duration = Duration::from_millis(500);
 
@@ -100,7 +103,8 @@ pub struct Cycle {
     pub load_limit: Duration,
     /// Lines that are not in Redis yet.
     pub unsent: VecDeque<String>,
-    /// The end of the log as it was before the start, until Redis has been compared with it.
+    /// The end of the log as it was before the start, until Redis has been compared with it; none where it is
+    /// not compared.
     pub log_before: Option<Vec<String>>,
 }
 
@@ -333,8 +337,14 @@ impl Cycle {
             return;
         };
         stored.reverse();
-        let log = self.log_before.take().unwrap_or_default();
-        let missing = missing(&log, &stored, &self.symbol);
+        let log = self.log_before.as_deref().unwrap_or_default();
+        let mut missing = missing(log, &stored, &self.symbol);
+        if !missing.in_log.is_empty() {
+            // A program beside this one has a line in Redis a moment before it has it in the log.
+            tokio::time::sleep(SETTLING).await;
+            missing.leave_out(&self.journal.tail());
+        }
+        self.log_before = None;
         if missing != Missing::default() {
             tracing::info!(
                 in_log = missing.in_log.len(),

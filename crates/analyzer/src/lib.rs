@@ -128,6 +128,8 @@ pub fn run_once(
     let list = model_list(config, replay.as_ref())?;
     let options = config.redis.store_options();
     let mut cycle = build(config, &options, replay, Arc::new(SystemClock))?;
+    // It may run beside an analyzer, whose lines are not its own to move.
+    cycle.log_before = None;
     let control = lifecycle.clone();
     lifecycle.spawn_critical("cycle", async move {
         let stop = control.stop();

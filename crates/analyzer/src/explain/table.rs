@@ -263,7 +263,7 @@ fn resonance(to: &mut String, zones: &[ResonanceZone]) -> fmt::Result {
     for zone in zones {
         writeln!(
             to,
-            "  {} {} ({} to {}), score {:.4} = 1 - product of (1 - weight)",
+            "  {} {} ({} to {}), score {:.4} = 1 - product of (1 - weight), the heaviest of each kind",
             match zone.side {
                 BookSide::Bid => "support at",
                 BookSide::Ask => "resistance at",

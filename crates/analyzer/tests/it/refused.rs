@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use market_sim::wait::eventually;
 use serde_json::Value;
+use strategy_core::config::Config;
 
 use crate::market;
 use crate::program::{command, end, run, text};
@@ -18,6 +19,16 @@ fn reversed(stored: &[String]) -> Vec<Value> {
 /// A directory where the log should be: the disk refuses every line.
 fn refuse(directory: &Path) {
     std::fs::create_dir_all(log(directory)).unwrap();
+}
+
+/// Starts again and stops when there are that many lines in both places.
+async fn one_more(world: &World, config: &Config, lines: usize) {
+    let running = Running::start(config);
+    let enough = async || world.lines().len() >= lines && world.in_redis().await.len() >= lines;
+    eventually("the lines of before and a new one", PATIENCE, enough)
+        .await
+        .unwrap();
+    assert!(running.stop().await.0);
 }
 
 #[tokio::test]
@@ -90,7 +101,8 @@ async fn lines_that_stay_unwritten_are_told_with_their_number_and_added_at_the_n
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&aside, &path).unwrap();
     assert_eq!(lines(world.directory.path()).len(), 1);
-    assert!(once(&config).await);
+    let known = world.in_redis().await.len();
+    one_more(&world, &config, known + 1).await;
     let stored = reversed(&world.in_redis().await);
     assert!(stored.len() >= 4);
     assert_eq!(world.lines(), stored);
@@ -118,8 +130,7 @@ async fn lines_redis_never_had_are_added_at_the_next_start() {
     // It comes back empty.
     world.redis.restart().await;
     world.publish(&market::minutes(180)).await;
-    assert!(once(&config).await);
+    one_more(&world, &config, before + 1).await;
     let lines = world.lines();
-    assert_eq!(lines.len(), before + 1);
     assert_eq!(reversed(&world.in_redis().await), lines);
 }

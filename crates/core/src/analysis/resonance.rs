@@ -3,6 +3,8 @@
 //! Prices are compared within a distance. Two detectors never land on the same number: a wall stands at a
 //! tick, a point of control at a row.
 
+use std::mem::discriminant;
+
 use rust_decimal::Decimal;
 
 use crate::analysis::evidence::{Ground, Piece, reach};
@@ -17,12 +19,14 @@ const MOST: usize = 20;
 /// Joins pieces within 0.05 % of one price into zones, strongest first.
 ///
 /// A zone needs at least one static and one dynamic piece and three pieces in all; tests and stacked
-/// imbalances count once per zone, however many there are. Its score is `1 - product(1 - weight)`, its centre
-/// the price of its heaviest wall, or of its heaviest piece where it has no wall. The best zone takes its
-/// pieces; the next is formed from the rest.
+/// imbalances are listed once per zone, however many there are. Its score is `1 - product(1 - weight)` over the
+/// heaviest piece of each kind: eight nodes side by side are one busy place, not eight reasons. Its centre is
+/// the price of its heaviest wall, or of its heaviest piece where it has no wall. Of zones with
+/// one score that of more pieces is the best. The best zone takes its pieces; the next is formed from the rest.
 pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
     let mut zones = Vec::new();
     while zones.len() < MOST {
+        // Score, anchor's weight and price, pieces.
         let mut best: Option<(f64, f64, Decimal, Vec<usize>)> = None;
         for anchor in pieces.iter().filter(|piece| piece.counts) {
             let members = members(&pieces, anchor.price);
@@ -31,10 +35,11 @@ pub(crate) fn join(mut pieces: Vec<Piece>) -> Vec<ResonanceZone> {
             }
             let score = score(&pieces, &members);
             let candidate = (score, anchor.weight, anchor.price);
-            let better = best.as_ref().is_none_or(|(score, weight, price, _)| {
+            let better = best.as_ref().is_none_or(|(score, weight, price, known)| {
                 candidate
                     .0
                     .total_cmp(score)
+                    .then(members.len().cmp(&known.len()))
                     .then(candidate.1.total_cmp(weight))
                     .then(price.cmp(&candidate.2))
                     .is_gt()
@@ -101,12 +106,18 @@ fn is_zone(pieces: &[Piece], members: &[usize]) -> bool {
     counted().count() >= FEWEST && has(Ground::Static) && has(Ground::Dynamic)
 }
 
-/// Weights are rounded before they are multiplied, so that the published ones give the published score.
+/// Of each kind only the heaviest piece counts; `members` are heaviest first. Weights are rounded before they
+/// are multiplied, so that the published ones give the published score.
 fn score(pieces: &[Piece], members: &[usize]) -> f64 {
-    let doubt: f64 = members
-        .iter()
-        .map(|index| 1.0 - weight(&pieces[*index]))
-        .product();
+    let mut kinds = Vec::new();
+    let mut doubt = 1.0;
+    for piece in members.iter().map(|index| &pieces[*index]) {
+        let kind = discriminant(&piece.evidence);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+            doubt *= 1.0 - weight(piece);
+        }
+    }
     round(1.0 - doubt, 4)
 }
 
@@ -153,17 +164,37 @@ mod tests {
             ground,
             side: (ground == Ground::Static).then_some(BookSide::Bid),
             counts,
-            evidence: Evidence::ValueAreaEdge {
-                price: Number::new(price),
+            evidence: match ground {
+                Ground::Static => wall(price),
+                Ground::Dynamic => Evidence::ValueAreaEdge {
+                    price: Number::new(price),
+                },
             },
+        }
+    }
+
+    fn wall(price: Decimal) -> Evidence {
+        Evidence::Wall {
+            side: BookSide::Bid,
+            price: Number::new(price),
+            volume: Number::ZERO,
+            local_norm: Number::ZERO,
+            norm_ratio: 0.0,
+            side_share: 0.0,
+            fleeting: false,
         }
     }
 
     #[test]
     fn b36_evidence_near_one_price_resonates_without_being_equal() {
+        let mut control = piece(10_002_000, 0.5, Ground::Dynamic, true);
+        control.evidence = Evidence::PointOfControl {
+            price: Number::new(control.price),
+            volume: Number::ZERO,
+        };
         let pieces = vec![
             piece(10_000_037, 0.6, Ground::Static, true),
-            piece(10_002_000, 0.5, Ground::Dynamic, true),
+            control,
             piece(9_996_000, 0.3, Ground::Dynamic, true),
             piece(10_020_000, 0.5, Ground::Dynamic, true),
         ];
@@ -175,6 +206,24 @@ mod tests {
             (99_960.into(), 100_020.into())
         );
         assert!((zones[0].score - 0.86).abs() < 1e-9);
+    }
+
+    #[test]
+    fn more_of_one_kind_does_not_saturate() {
+        let zone = |nodes: usize| {
+            let mut pieces = vec![piece(10_000_000, 0.6, Ground::Static, true)];
+            let edges = (0..10).map(|step| piece(10_000_000 + step * 100, 0.3, Ground::Dynamic, true));
+            pieces.extend(edges.take(nodes));
+            join(pieces)[0].clone()
+        };
+        let (few, many) = (zone(2), zone(10));
+        assert_eq!(
+            (few.evidence.len(), many.evidence.len()),
+            (3, 11),
+            "all are named"
+        );
+        assert!((few.score - 0.72).abs() < 1e-9, "{}", few.score);
+        assert!((many.score - few.score).abs() < 1e-9, "{}", many.score);
     }
 
     #[test]

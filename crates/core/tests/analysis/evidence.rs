@@ -1,5 +1,8 @@
 //! Every published level and zone says why it is there, and the numbers it gives are enough to check it by hand.
 
+use std::collections::HashMap;
+use std::mem::discriminant;
+
 use proptest::prelude::*;
 use strategy_core::analysis::Params;
 use strategy_core::model::report::{BookSide, Evidence, Level, MarketReport, PriceZone, ResonanceZone};
@@ -148,7 +151,12 @@ fn check_vacuum(zone: &PriceZone) {
 }
 
 fn check_resonance(zone: &ResonanceZone) {
-    let doubt: f64 = zone.evidence.iter().map(|piece| 1.0 - piece.weight).product();
+    let mut heaviest: HashMap<_, f64> = HashMap::new();
+    for piece in &zone.evidence {
+        let known = heaviest.entry(discriminant(&piece.evidence)).or_default();
+        *known = known.max(piece.weight);
+    }
+    let doubt: f64 = heaviest.values().map(|weight| 1.0 - weight).product();
     assert!((1.0 - doubt - zone.score).abs() < 1e-4, "{zone:?}");
     assert!(zone.evidence.len() >= 3);
     assert!(
