@@ -50,6 +50,14 @@ exec setpriv --pdeathsig TERM systemd-nspawn --quiet --boot --keep-unit --regist
     --machine=strategy-agent-test --console=pipe --directory="$1"
 "#;
 
+/// Removes the control groups of an ended boot, which lie below the one that is named.
+const SWEEP: &str = r#"
+if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+find "/sys/fs/cgroup/strategy-agent-test-$1" -depth -type d -exec rmdir {} +
+"#;
+
 /// Why the machine cannot be had here, in words.
 pub(crate) fn obstacle() -> Option<String> {
     if !is_root() {
@@ -228,7 +236,7 @@ impl Machine {
         drop(self.output("systemctl reboot")?);
         let mut running = self.running.take().context("the machine is off")?;
         match wait(&mut running.supervisor, OFF_LIMIT)? {
-            Some(status) if status.code() == Some(REBOOT) => {}
+            Some(status) if status.code() == Some(REBOOT) => sweep(running.supervisor.id())?,
             other => {
                 self.running = Some(running);
                 bail!("the machine did not ask to be booted again: {other:?}");
@@ -262,7 +270,7 @@ impl Machine {
             running.supervisor.kill()?;
             running.supervisor.wait()?;
         }
-        Ok(())
+        sweep(running.supervisor.id())
     }
 }
 
@@ -272,6 +280,13 @@ impl Drop for Machine {
             println!("the machine could not be ended in order: {error:#}");
         }
     }
+}
+
+/// Removes the control groups of a machine that has ended.
+fn sweep(supervisor: u32) -> Result<()> {
+    run(Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", SWEEP, "sweep"])
+        .arg(supervisor.to_string()))
 }
 
 /// A command line in the machine, with an environment of its own.

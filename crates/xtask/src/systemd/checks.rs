@@ -56,6 +56,7 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
             hung_task(machine)
         });
     }
+    lab.check("the watchdog has its patience again", |machine| patient(machine));
     lab.check("upgrade restarts and keeps data", |machine| upgrade(machine));
     lab.check("reboot: services come back", reboot);
     lab.check("remove stops and keeps data", |machine| remove(machine));
@@ -243,11 +244,13 @@ fn impatient(machine: &Machine) -> Result<()> {
         .map(drop)
 }
 
-fn patient(machine: &Machine) -> Result<()> {
+fn patient(machine: &Machine) -> Result<String> {
     for unit in ["data-collector", "analyzer"] {
         std::fs::remove_dir_all(machine.path(&format!("/etc/systemd/system/{unit}.service.d")))?;
     }
-    machine.run("systemctl daemon-reload").map(drop)
+    machine.run(&format!("systemctl daemon-reload && systemctl restart {BOTH}"))?;
+    eventually("both active", SOON, || both_active(machine))?;
+    property(machine, "data-collector", "WatchdogUSec")
 }
 
 /// How often the watchdog of a unit has bitten, by the journal.
@@ -396,8 +399,6 @@ fn hung_task(machine: &Machine) -> Result<String> {
     })?;
     let said = machine.run("journalctl --no-pager -u data-collector | grep 'does not go on' | tail -n 1")?;
     ensure!(said.contains("persist"), "it said: {said}");
-    patient(machine)?;
-    machine.run(&format!("systemctl restart {BOTH}"))?;
     let compared = whole(machine)?;
     Ok(format!(
         "task persist in fsync, bitten {:.0} s after the disk froze; {compared}",
