@@ -117,7 +117,7 @@ pub enum ReplyError {
         high: Decimal,
     },
     /// It touches only what speaks for the opposite.
-    #[error("price_range {low} to {high} touches no level or zone on the side of the market of {}", spelled(*.action))]
+    #[error("price_range {low} to {high} touches no level or zone on the side of the market of {}", .action.as_str())]
     WrongSide {
         /// The action.
         action: Action,
@@ -181,19 +181,11 @@ impl ReplyError {
             }
             Self::WrongSide { action, low, high } => format!(
                 "price_range {low} 至 {high} 没有触及支持 {} 一侧的价位或区间",
-                spelled(*action)
+                action.as_str()
             ),
             Self::Finish(reason) => format!("回答以 {reason:?} 结束"),
             Self::EndlessTools => "每一轮都在调用工具".to_owned(),
         }
-    }
-}
-
-fn spelled(action: Action) -> &'static str {
-    match action {
-        Action::Buy => "BUY",
-        Action::Sell => "SELL",
-        Action::Hold => "HOLD",
     }
 }
 

@@ -10,6 +10,13 @@ use crate::model::report::BookSide;
 /// One thing that was not known, with its numbers. Written to JSON as a line of plain English.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Note {
+    /// Documents of the market in Redis cannot be read.
+    Unreadable {
+        /// Snapshots.
+        books: usize,
+        /// Minutes of trades.
+        minutes: usize,
+    },
     /// There is no snapshot of the market.
     NoSnapshot,
     /// The newest snapshot is too old.
@@ -108,6 +115,9 @@ impl Note {
 
     fn english(self) -> String {
         match self {
+            Self::Unreadable { books, minutes } => {
+                format!("in redis {books} snapshots and {minutes} minutes of trades cannot be read")
+            }
             Self::NoSnapshot => "no snapshot of this market".to_owned(),
             Self::SnapshotOld {
                 age_seconds,
@@ -160,6 +170,9 @@ impl Note {
 
     fn chinese(self) -> String {
         match self {
+            Self::Unreadable { books, minutes } => {
+                format!("Redis 中有 {books} 个快照和 {minutes} 个成交分钟无法读取")
+            }
             Self::NoSnapshot => "没有该交易对的深度快照".to_owned(),
             Self::SnapshotOld {
                 age_seconds,
