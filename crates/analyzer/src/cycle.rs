@@ -139,7 +139,8 @@ impl Cycle {
             self.compare().await;
         }
         let started = Instant::now();
-        let report = self.feed.report(now).await.map_err(CycleError::Analysis)?;
+        let mut report = self.feed.report(now).await.map_err(CycleError::Analysis)?;
+        report.data_honesty.notes.spoken(self.language);
         tracing::debug!(
             elapsed_ms = started.elapsed().as_millis(),
             snapshots = report.data_honesty.snapshots_used,
@@ -282,7 +283,7 @@ impl Cycle {
     async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
         let reason = AbstainReason::IncompleteData;
         let detail = error_chain(cause);
-        let words = format!("{} ({detail})", abstention_words(self.language, reason));
+        let words = abstention_words(self.language, reason).to_owned();
         let now = self.clock.now();
         let line = Recommendation::abstention(now, self.symbol.clone(), reason, words);
         self.record(Recommendation {
