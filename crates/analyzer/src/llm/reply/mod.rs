@@ -39,6 +39,9 @@ pub enum ReplyError {
     /// No JSON object in the text, or it is cut or broken.
     #[error("the answer contains no complete JSON object with an action")]
     NoObject,
+    /// Longer than an answer may be.
+    #[error("the answer is {0} bytes long, more than is read")]
+    TooLong(usize),
     /// Several objects that say different things.
     #[error("the answer contains several JSON objects with an action")]
     Ambiguous,
@@ -148,6 +151,7 @@ impl ReplyError {
             Self::Blank => "回答为空".to_owned(),
             Self::ToolMarkup => "回答是以文本形式写出的工具调用".to_owned(),
             Self::NoObject => "回答中没有完整的、含 action 的 json 对象".to_owned(),
+            Self::TooLong(bytes) => format!("回答长达 {bytes} 字节，超过读取上限"),
             Self::Ambiguous => "回答中有多个含 action 的 json 对象".to_owned(),
             Self::Missing(field) => format!("缺少字段 {field}"),
             Self::Twice(field) => format!("字段 {field} 出现两次"),
