@@ -324,7 +324,7 @@ fn interpret(blank: &Blank<'_>, asked: Asked, by_rules: Advice) -> Recommendatio
                 },
             };
             Recommendation {
-                detail: Some(error_chain(&error)),
+                detail: Some(error.words(blank.language)),
                 ..line
             }
         }

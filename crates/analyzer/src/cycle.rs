@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adviser::{Adviser, Situation, abstention_words};
 use crate::agree::{Missing, missing};
 use crate::archive::Archive;
-use crate::feed::Feed;
+use crate::feed::{Feed, Rejected};
 use crate::journal::{Journal, JournalError};
 use crate::recommendation::Recommendation;
 use crate::status::{Board, RedisUse};
@@ -139,7 +139,8 @@ impl Cycle {
             self.compare().await;
         }
         let started = Instant::now();
-        let report = self.feed.report(now).await.map_err(CycleError::Analysis)?;
+        let mut report = self.feed.report(now).await.map_err(CycleError::Analysis)?;
+        report.data_honesty.notes.spoken(self.language);
         tracing::debug!(
             elapsed_ms = started.elapsed().as_millis(),
             snapshots = report.data_honesty.snapshots_used,
@@ -203,6 +204,7 @@ impl Cycle {
                     self.board.redis(RedisUse::Load, None);
                     self.board.count("unreadable_documents", rejected.unreadable);
                     self.board.count("foreign_minutes", rejected.foreign);
+                    self.note_unreadable(rejected);
                     return Ok(now);
                 }
                 Err(error) => error,
@@ -217,6 +219,23 @@ impl Cycle {
                 return Err(CycleError::Load(error));
             }
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// What stands in Redis and cannot be read is said once, and again when all can be read.
+    fn note_unreadable(&self, rejected: Rejected) {
+        let words = rejected.unknown().map(|note| note.to_string());
+        if self.board.trouble("documents", words) {
+            let (books, minutes) = (rejected.books, rejected.minutes);
+            if books + minutes > 0 {
+                tracing::warn!(
+                    books,
+                    minutes,
+                    "documents in redis cannot be read: depth_snapshot_5000 or trades_window holds something else"
+                );
+            } else {
+                tracing::info!("all documents in redis can be read");
+            }
         }
     }
 
@@ -264,7 +283,7 @@ impl Cycle {
     async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
         let reason = AbstainReason::IncompleteData;
         let detail = error_chain(cause);
-        let words = format!("{} ({detail})", abstention_words(self.language, reason));
+        let words = abstention_words(self.language, reason).to_owned();
         let now = self.clock.now();
         let line = Recommendation::abstention(now, self.symbol.clone(), reason, words);
         self.record(Recommendation {
@@ -294,9 +313,9 @@ impl Cycle {
         self.board.recommended(recommendation.timestamp);
         let cost = recommendation.model_usage.map(|usage| usage.cost_usd.normalize());
         tracing::info!(
-            action = ?recommendation.action,
-            status = ?recommendation.status,
-            source = ?recommendation.source,
+            action = recommendation.action.as_str(),
+            status = recommendation.status.as_str(),
+            source = recommendation.source.as_str(),
             confidence = recommendation.confidence,
             fallback = recommendation.fallback_reason.as_deref(),
             abstain = recommendation.abstain_reason.map(AbstainReason::as_str),

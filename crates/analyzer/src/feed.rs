@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use strategy_core::analysis::{Engine, Params};
-use strategy_core::model::report::MarketReport;
+use strategy_core::model::report::{MarketReport, Note};
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{DepthHeads, RecordError, Revision, Store, StoreError, WindowHead};
 use strategy_core::symbol::Symbol;
@@ -39,8 +39,12 @@ const TRIES: usize = 3;
 /// What a refresh found that it could not use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rejected {
-    /// Documents that are not what the layout says.
+    /// Documents that are not what the layout says, every reading of one counted.
     pub unreadable: u64,
+    /// Books of the window that are not.
+    pub books: usize,
+    /// Minutes of the window that are not.
+    pub minutes: usize,
     /// Minutes of another market.
     pub foreign: u64,
 }
@@ -120,8 +124,12 @@ impl Feed {
             .engine
             .take()
             .unwrap_or_else(|| Engine::new(self.symbol.clone(), self.params.clone()));
+        let unknown = self.rejected.unknown();
         let work = tokio::task::spawn_blocking(move || {
-            let report = engine.report(now);
+            let mut report = engine.report(now);
+            // First: it is why the rest is missing.
+            let notes = &mut report.data_honesty.notes;
+            notes.splice(0..0, unknown);
             (engine, report)
         });
         let (engine, report) = work.await?;
@@ -185,6 +193,8 @@ impl Feed {
         let new = (0..heads.keys.len())
             .filter(|place| heads.keys[*place].is_none_or(|key| !self.has_book(key)))
             .collect();
+        // Of the books that could not be read only those of the last reading count, which is the widest.
+        self.rejected.books = 0;
         for (place, count) in together(new, BOOKS) {
             for book in store.recent_depth(place, count).await? {
                 match (book, &mut self.engine) {
@@ -197,7 +207,10 @@ impl Feed {
                         engine.push_snapshot(&book);
                     }
                     (Ok(_), None) => {}
-                    (Err(error), _) => self.rejected.note("snapshot", &error),
+                    (Err(error), _) => {
+                        self.rejected.books += 1;
+                        self.rejected.note("snapshot", &error);
+                    }
                 }
             }
         }
@@ -206,6 +219,7 @@ impl Feed {
 
     async fn refresh_minutes(&mut self, store: &mut Store) -> Result<(), StoreError> {
         for _ in 0..TRIES {
+            self.rejected.minutes = 0;
             let head = store.window_head().await?;
             let same_server =
                 std::mem::replace(&mut self.connections, store.connections()) == store.connections();
@@ -303,6 +317,7 @@ impl Feed {
             tracing::warn!("redis lost data; reading everything again");
             self.forget();
             self.refresh_depth(store).await?;
+            self.rejected.minutes = 0;
             first = self.read_slice(store, 0, SLICE).await?;
         }
         let Some(newest) = first.newest else {
@@ -350,7 +365,10 @@ impl Feed {
                         engine.put_minute(&minute);
                     }
                 }
-                Err(error) => self.rejected.note("minute", &error),
+                Err(error) => {
+                    self.rejected.minutes += 1;
+                    self.rejected.note("minute", &error);
+                }
             }
         }
         Ok(Slice { length, newest })
@@ -381,6 +399,12 @@ struct Slice {
 }
 
 impl Rejected {
+    /// What the report says of it; none where everything could be read.
+    pub fn unknown(self) -> Option<Note> {
+        let (books, minutes) = (self.books, self.minutes);
+        (books + minutes > 0).then_some(Note::Unreadable { books, minutes })
+    }
+
     fn note(&mut self, what: &str, error: &RecordError) {
         self.unreadable += 1;
         tracing::debug!(

@@ -74,6 +74,9 @@ const COMMANDS: u32 = 3;
 /// Time between two tries to write lines the recommendation log refused.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
+/// How long a single cycle that is over still waits for the vendor's list of models.
+const LIST_GRACE: Duration = Duration::from_secs(1);
+
 /// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
 ///
 /// `replay` is a file of the archive whose recorded model answers instead of the real one.
@@ -133,12 +136,21 @@ pub fn run_once(
     let control = lifecycle.clone();
     lifecycle.spawn_critical("cycle", async move {
         let stop = control.stop();
+        let checking = stop.child_token();
         let checked = async {
             if let Some(list) = list {
-                list.check(stop).await;
+                list.check(&checking).await;
             }
+            checking.cancel();
         };
-        let (outcome, ()) = tokio::join!(cycle.run(stop), checked);
+        let ran = async {
+            let outcome = cycle.run(stop).await;
+            // A vendor that answers the one and not the other is not waited for.
+            let _cut_off = tokio::time::timeout(LIST_GRACE, checking.cancelled()).await;
+            checking.cancel();
+            outcome
+        };
+        let (outcome, ()) = tokio::join!(ran, checked);
         cycle.close().await;
         let outcome = outcome.map_err(AnalyzerError::Once);
         if outcome.is_ok() {

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::status::Board;
 
 /// Parts that can be unwell, as the board knows them.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "analysis",
     "archive",
     "cost",
     "data",
+    "documents",
     "journal",
     "journal_lost",
     "metrics",

@@ -22,6 +22,16 @@ pub enum Source {
     Rules,
 }
 
+impl Source {
+    /// As a line says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deepseek => "deepseek",
+            Self::Rules => "rules",
+        }
+    }
+}
+
 /// Whether there is advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,6 +40,16 @@ pub enum Status {
     Ok,
     /// There is none; the action is HOLD and means nothing else.
     Abstain,
+}
+
+impl Status {
+    /// As a line says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Abstain => "abstain",
+        }
+    }
 }
 
 /// How much the analysis found.

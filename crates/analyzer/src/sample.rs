@@ -105,7 +105,7 @@ pub(crate) fn report() -> MarketReport {
             minutes_used: 180,
             flow_window_minutes: 180,
             flow_complete_minutes: 179,
-            notes: vec![Note::ProfileHoles { damaged: 1 }],
+            notes: vec![Note::ProfileHoles { damaged: 1 }].into(),
             ..DataHonesty::default()
         },
     }

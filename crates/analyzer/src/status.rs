@@ -19,7 +19,7 @@ use strategy_core::telemetry::error_chain;
 use strategy_core::time::{Clock, format_time};
 use tokio_util::sync::CancellationToken;
 
-use crate::recommendation::{Recommendation, Source, Status};
+use crate::recommendation::Recommendation;
 
 /// Time between two writes; the layout promises five seconds at most.
 const PERIOD: Duration = Duration::from_secs(4);
@@ -215,20 +215,12 @@ impl Board {
             .map(AbstainReason::as_str)
             .or(line.fallback_reason.as_deref());
         let mut facts = self.facts();
-        let source = match line.source {
-            Source::Deepseek => "deepseek",
-            Source::Rules => "rules",
-        };
-        let status = match line.status {
-            Status::Ok => "ok",
-            Status::Abstain => "abstain",
-        };
         let action = match line.action {
             Action::Buy => "buy",
             Action::Sell => "sell",
             Action::Hold => "hold",
         };
-        let key = [source, status, action];
+        let key = [line.source.as_str(), line.status.as_str(), action];
         let reasons = facts.totals.outcomes.entry(key).or_default();
         *reasons.entry(reason.unwrap_or_default().to_owned()).or_default() += 1;
         if let Some(usage) = line.model_usage {

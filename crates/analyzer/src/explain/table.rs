@@ -294,7 +294,7 @@ fn unknown(to: &mut String, report: &MarketReport) -> fmt::Result {
             "  what rests beyond the levels of the snapshot: the exchange cut it there"
         )?;
     }
-    for note in &data.notes {
+    for note in &*data.notes {
         writeln!(to, "  {note}")?;
     }
     if data.notes.is_empty() && !data.book_truncated {

@@ -46,6 +46,8 @@ pub struct Deepseek {
     prices: ModelPrices,
     limit: Duration,
     key: SecretString,
+    /// Host and path of the requests.
+    place: String,
 }
 
 /// Why the model cannot be used at all.
@@ -97,6 +99,7 @@ impl Deepseek {
             settings: Settings::from(config),
             prices: config.prices,
             limit: config.timeout,
+            place: redacted(&place(&config.base_url), key.expose_secret()),
             key,
         })
     }
@@ -220,7 +223,7 @@ impl Deepseek {
                         retry_after,
                     } => LlmError::Status {
                         status,
-                        message: self.without_key(&message),
+                        message: self.hinted(status, &self.without_key(&message)),
                         retry_after,
                     },
                     TransportError::Http(error) if error.is_timeout() => {
@@ -242,10 +245,33 @@ impl Deepseek {
         }
     }
 
+    /// A message of the vendor, behind the setting that is wrong where somebody else seems to answer.
+    fn hinted(&self, status: u16, message: &str) -> String {
+        if !(status == 404 || (300..400).contains(&status)) {
+            return message.to_owned();
+        }
+        let hint = format!("check analyzer.deepseek.base_url ({})", self.place);
+        if message.is_empty() {
+            hint
+        } else {
+            format!("{hint}: {message}")
+        }
+    }
+
     /// A message of the vendor without the key or the part of it that some messages repeat.
     fn without_key(&self, message: &str) -> String {
         redacted(message, self.key.expose_secret())
     }
+}
+
+/// Host and path of what is asked, without a user, a password or a query.
+fn place(base_url: &str) -> String {
+    let url = format!("{base_url}/chat/completions");
+    let Ok(url) = reqwest::Url::parse(&url) else {
+        return "not a url".to_owned();
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}{}", url.host_str().unwrap_or_default(), url.path())
 }
 
 /// A request counts as sent unless the connection could not even be made.
@@ -342,6 +368,19 @@ mod tests {
         let answer = serde_json::json!({"choices": [{"message": {"content": "you sent known-to-the-test, why"}}], "a known-to-the-test": 1});
         let expected = serde_json::json!({"choices": [{"message": {"content": "you sent [REDACTED], why"}}], "a [REDACTED]": 1});
         assert_eq!(without_secret(answer, "known-to-the-test"), expected);
+    }
+
+    #[test]
+    fn the_place_shows_neither_user_nor_query() {
+        for (url, expected) in [
+            (
+                "https://api.deepseek.com/v1",
+                "api.deepseek.com/v1/chat/completions",
+            ),
+            ("http://user:word@localhost:81", "localhost:81/chat/completions"),
+        ] {
+            assert_eq!(place(url), expected);
+        }
     }
 
     #[test]

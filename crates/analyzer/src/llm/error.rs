@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use strategy_core::language::Language;
 use strategy_core::model::advice::AbstainReason;
+use strategy_core::telemetry::error_chain;
 
 use super::reply::ReplyError;
 
@@ -26,7 +28,7 @@ pub enum LlmError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An answer with an HTTP status other than success.
-    #[error("the model answered with status {status}: {message}")]
+    #[error("the model answered with status {status}{}", said(.message))]
     Status {
         /// HTTP status code.
         status: u16,
@@ -39,7 +41,7 @@ pub enum LlmError {
     #[error("the model's answer has no readable body")]
     Unreadable(#[source] serde_json::Error),
     /// Status 200 and an error in the body.
-    #[error("the model answered with an error: {message}")]
+    #[error("the model answered with an error{}", said(.message))]
     ErrorBody {
         /// The vendor's words, cut.
         message: String,
@@ -70,6 +72,15 @@ pub enum LlmError {
     Request(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The vendor's words after a colon; nothing where there are none.
+fn said(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}
+
 /// What a failed request cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
@@ -91,6 +102,39 @@ pub enum Outcome {
 }
 
 impl LlmError {
+    /// What happened, in the language of the line; Chinese with the technical text behind it.
+    pub fn words(&self, language: Language) -> String {
+        let technical = error_chain(self);
+        match (language, self) {
+            (Language::En, _) => technical,
+            (Language::Zh, Self::Invalid(reply)) => {
+                format!("模型的回答无法使用：{}", reply.words(language))
+            }
+            (Language::Zh, _) => format!("{}（{technical}）", self.chinese()),
+        }
+    }
+
+    fn chinese(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "模型未在限定时间内回答",
+            Self::Unreachable { .. } => "无法连接模型",
+            Self::Unreadable(_) | Self::ErrorBody { .. } => "模型的响应无法读取",
+            Self::Interrupted { .. } => "模型的回答被中断",
+            Self::Status { status, .. } => match status {
+                401 | 403 => "模型的密钥被拒绝",
+                402 => "模型账户余额不足",
+                429 => "模型限制了请求频率",
+                500.. => "模型服务过载",
+                _ => "模型拒绝了请求",
+            },
+            Self::Refused => "模型拒绝回答",
+            Self::Invalid(_) => "模型的回答无法使用",
+            Self::Stopped => "模型回答之前程序被要求停止",
+            Self::NotRecorded { .. } => "录制文件中没有对应的回答",
+            Self::Request(_) => "无法构造发给模型的请求",
+        }
+    }
+
     /// True when the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -200,5 +244,24 @@ mod tests {
             Outcome::Abstain(AbstainReason::InvalidAnswer)
         );
         assert_eq!(status(503).to_string(), "the model answered with status 503: no");
+        let silent = LlmError::Status {
+            status: 503,
+            message: String::new(),
+            retry_after: None,
+        };
+        assert_eq!(silent.to_string(), "the model answered with status 503");
+    }
+
+    #[test]
+    fn every_failure_has_words_in_chinese() {
+        let is_chinese = |letter: char| ('\u{4e00}'..='\u{9fff}').contains(&letter);
+        for code in [400, 401, 402, 404, 429, 503] {
+            let words = status(code).words(Language::Zh);
+            assert!(words.starts_with(is_chinese), "{words}");
+            assert!(words.contains(&format!("status {code}: no")), "{words}");
+        }
+        let reply = LlmError::Invalid(ReplyError::Blank).words(Language::Zh);
+        assert_eq!(reply, "模型的回答无法使用：回答为空");
+        assert_eq!(status(402).words(Language::En), status(402).to_string());
     }
 }

@@ -16,6 +16,9 @@ use super::deepseek::SetupError;
 /// Longest wait for the list.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// Longest list that is read, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
 /// Most names of models that are logged.
 const MAX_NAMES: usize = 20;
 
@@ -102,11 +105,23 @@ impl ModelList {
                 return Verdict::Unknown(None);
             }
         };
-        match response.json::<Value>().await {
-            Ok(list) => judge(&list, &self.model),
-            Err(_) => Verdict::Unknown(None),
+        match read(response).await {
+            Some(list) => judge(&list, &self.model),
+            None => Verdict::Unknown(None),
         }
     }
+}
+
+/// The list; none where it is no JSON, breaks off or is too long.
+async fn read(mut response: reqwest::Response) -> Option<Value> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).ok()
 }
 
 fn judge(list: &Value, model: &str) -> Verdict {

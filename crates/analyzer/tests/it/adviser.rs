@@ -190,6 +190,21 @@ async fn a_model_that_fails_again_and_again_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_wrong_base_url_is_named() {
+    for status in [404, 307] {
+        let server = model().await;
+        server.script().always(ModelReply::error(status, ""));
+        let (mut adviser, report) = (adviser(&server.url(), "timeout: 20"), report());
+        let line = advise(&mut adviser, &report).await;
+        let detail = line.detail.unwrap();
+        let place = server.url().replace("http://", "") + "/chat/completions";
+        let words = format!("status {status}: check analyzer.deepseek.base_url ({place})");
+        assert!(detail.contains(&words), "{words}: {detail}");
+        assert!(!detail.trim_end().ends_with(':'), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn beyond_the_budget_the_rules_advise() {
     let server = model().await;
     let extra = "timeout: 20, max_cost_per_day_usd: 0.0001, prices: {input_usd: 100}";

@@ -253,6 +253,20 @@ async fn one_cycle_without_redis_writes_an_honest_line() {
 }
 
 /// B26: a cycle whose line is nowhere ended with code 0.
+/// It waited ten seconds for a list of models that did not come.
+#[tokio::test]
+async fn one_cycle_ends_although_the_list_of_models_hangs() {
+    let world = World::new().await;
+    // Takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", silent.local_addr().unwrap());
+    let text = market::yaml(world.directory.path(), world.redis.port(), &url, "timeout: 1");
+    let asked = std::time::Instant::now();
+    assert!(once(&market::config(&text)).await);
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    assert_eq!(world.lines()[0]["fallback_reason"], "timeout");
+}
+
 #[tokio::test]
 async fn one_cycle_whose_line_the_disk_refuses_fails() {
     let world = World::new().await;

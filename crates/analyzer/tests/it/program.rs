@@ -297,6 +297,13 @@ async fn one_cycle_ends_with_code_zero_and_logs_to_both_places() {
         errors.contains("INFO analyzer recommendation written"),
         "{errors}"
     );
+    assert!(errors.contains("status=ok source=deepseek"), "{errors}");
+    assert!(
+        ["action=BUY ", "action=SELL ", "action=HOLD "]
+            .iter()
+            .any(|words| errors.contains(words)),
+        "{errors}"
+    );
     let log = std::fs::read_to_string(directory.path().join("logs/strategy_agent.log")).unwrap();
     // Two threads may write in another order to the one place than to the other.
     let sorted = |text: &str| {

@@ -19,6 +19,17 @@ pub enum Action {
     Hold,
 }
 
+impl Action {
+    /// As a line says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Buy => "BUY",
+            Self::Sell => "SELL",
+            Self::Hold => "HOLD",
+        }
+    }
+}
+
 /// How dangerous it is to follow the advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -74,10 +74,10 @@ impl<'de> Deserialize<'de> for Fields {
 /// The object of the answer.
 ///
 /// # Errors
-/// [`ReplyError::NoObject`] or [`ReplyError::Ambiguous`].
+/// [`ReplyError::TooLong`], [`ReplyError::NoObject`] or [`ReplyError::Ambiguous`].
 pub(super) fn object(text: &str) -> Result<Fields, ReplyError> {
     if text.len() > MAX_TEXT {
-        return Err(ReplyError::NoObject);
+        return Err(ReplyError::TooLong(text.len()));
     }
     let mut found: Option<Fields> = None;
     for span in spans(text).take(MAX_OBJECTS) {
@@ -180,5 +180,7 @@ mod tests {
     #[test]
     fn many_open_braces_do_not_take_long() {
         assert_eq!(found(&"{".repeat(MAX_TEXT)), Err(ReplyError::NoObject));
+        let long = format!("{}{{\"action\":\"BUY\"}}", " ".repeat(MAX_TEXT));
+        assert_eq!(found(&long), Err(ReplyError::TooLong(MAX_TEXT + 16)));
     }
 }

@@ -39,6 +39,9 @@ pub enum ReplyError {
     /// No JSON object in the text, or it is cut or broken.
     #[error("the answer contains no complete JSON object with an action")]
     NoObject,
+    /// Longer than an answer may be.
+    #[error("the answer is {0} bytes long, more than is read")]
+    TooLong(usize),
     /// Several objects that say different things.
     #[error("the answer contains several JSON objects with an action")]
     Ambiguous,
@@ -117,7 +120,7 @@ pub enum ReplyError {
         high: Decimal,
     },
     /// It touches only what speaks for the opposite.
-    #[error("price_range {low} to {high} touches no level or zone on the side of the market of {}", spelled(*.action))]
+    #[error("price_range {low} to {high} touches no level or zone on the side of the market of {}", .action.as_str())]
     WrongSide {
         /// The action.
         action: Action,
@@ -148,6 +151,7 @@ impl ReplyError {
             Self::Blank => "回答为空".to_owned(),
             Self::ToolMarkup => "回答是以文本形式写出的工具调用".to_owned(),
             Self::NoObject => "回答中没有完整的、含 action 的 json 对象".to_owned(),
+            Self::TooLong(bytes) => format!("回答长达 {bytes} 字节，超过读取上限"),
             Self::Ambiguous => "回答中有多个含 action 的 json 对象".to_owned(),
             Self::Missing(field) => format!("缺少字段 {field}"),
             Self::Twice(field) => format!("字段 {field} 出现两次"),
@@ -181,19 +185,11 @@ impl ReplyError {
             }
             Self::WrongSide { action, low, high } => format!(
                 "price_range {low} 至 {high} 没有触及支持 {} 一侧的价位或区间",
-                spelled(*action)
+                action.as_str()
             ),
             Self::Finish(reason) => format!("回答以 {reason:?} 结束"),
             Self::EndlessTools => "每一轮都在调用工具".to_owned(),
         }
-    }
-}
-
-fn spelled(action: Action) -> &'static str {
-    match action {
-        Action::Buy => "BUY",
-        Action::Sell => "SELL",
-        Action::Hold => "HOLD",
     }
 }
 

@@ -142,7 +142,7 @@ pub fn advise(report: &MarketReport, tick: BucketWidth) -> Result<Judgement, Abs
             flow,
             last_hour: last_hour(report),
             lean,
-            unknown: report.data_honesty.notes.clone(),
+            unknown: report.data_honesty.notes.to_vec(),
         },
     })
 }

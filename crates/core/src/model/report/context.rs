@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::report::{Note, Number};
+use crate::model::report::{Notes, Number};
 
 /// The market around the newest snapshot.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -64,6 +64,6 @@ pub struct DataHonesty {
     pub book_one_sided: bool,
     /// There is no book of this market.
     pub book_missing: bool,
-    /// What was not known, in a fixed order; written in plain English words.
-    pub notes: Vec<Note>,
+    /// What was not known, in a fixed order; written in words.
+    pub notes: Notes,
 }

@@ -19,7 +19,7 @@ pub use context::{DataHonesty, MarketContext};
 pub use evidence::{Evidence, WeighedEvidence};
 pub use flow::{FlowDelta, FlowSide, StackedImbalance, ValueArea, ValueAreaRule, VolumeNode};
 pub use level::{BookSide, Confirmation, Level, LevelType, WallLife};
-pub use note::Note;
+pub use note::{Note, Notes};
 pub use number::Number;
 pub use zone::{PriceZone, ResonanceZone};
 

@@ -1,15 +1,23 @@
 //! What an analysis did not know.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use serde::{Serialize, Serializer};
 
 use crate::language::Language;
 use crate::model::report::BookSide;
 
-/// One thing that was not known, with its numbers. Written to JSON as a line of plain English.
+/// One thing that was not known, with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Note {
+    /// Documents of the market in Redis cannot be read.
+    Unreadable {
+        /// Snapshots.
+        books: usize,
+        /// Minutes of trades.
+        minutes: usize,
+    },
     /// There is no snapshot of the market.
     NoSnapshot,
     /// The newest snapshot is too old.
@@ -108,6 +116,9 @@ impl Note {
 
     fn english(self) -> String {
         match self {
+            Self::Unreadable { books, minutes } => {
+                format!("in redis {books} snapshots and {minutes} minutes of trades cannot be read")
+            }
             Self::NoSnapshot => "no snapshot of this market".to_owned(),
             Self::SnapshotOld {
                 age_seconds,
@@ -160,6 +171,9 @@ impl Note {
 
     fn chinese(self) -> String {
         match self {
+            Self::Unreadable { books, minutes } => {
+                format!("Redis 中有 {books} 个快照和 {minutes} 个成交分钟无法读取")
+            }
             Self::NoSnapshot => "没有该交易对的深度快照".to_owned(),
             Self::SnapshotOld {
                 age_seconds,
@@ -194,6 +208,55 @@ impl Note {
     }
 }
 
+/// What was not known, in a fixed order, and the language it is written in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notes {
+    list: Vec<Note>,
+    language: Language,
+}
+
+impl Notes {
+    /// The same notes, written in this language.
+    pub fn spoken(&mut self, language: Language) {
+        self.language = language;
+    }
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl From<Vec<Note>> for Notes {
+    fn from(list: Vec<Note>) -> Self {
+        Self {
+            list,
+            language: Language::En,
+        }
+    }
+}
+
+impl Deref for Notes {
+    type Target = Vec<Note>;
+
+    fn deref(&self) -> &Vec<Note> {
+        &self.list
+    }
+}
+
+impl DerefMut for Notes {
+    fn deref_mut(&mut self) -> &mut Vec<Note> {
+        &mut self.list
+    }
+}
+
+impl Serialize for Notes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.list.iter().map(|note| note.words(self.language)))
+    }
+}
+
 fn side_english(side: BookSide) -> &'static str {
     match side {
         BookSide::Bid => "bid",
@@ -211,11 +274,5 @@ fn side_chinese(side: BookSide) -> &'static str {
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.english())
-    }
-}
-
-impl Serialize for Note {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
