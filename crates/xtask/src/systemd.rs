@@ -122,7 +122,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     };
     for package in [&first, &second] {
         let name = package.file_name().context("the package has no name")?;
-        fs::copy(package, lab.machine.path("/root").join(name))?;
+        fs::copy(package, lab.machine.path("/var/tmp").join(name))?;
     }
     fs::copy(
         build::program("market-sim", false)?,

@@ -106,7 +106,7 @@ fn whole(machine: &Machine) -> Result<String> {
 }
 
 fn install(machine: &Machine) -> Result<String> {
-    machine.run("systemctl enable --now market-sim && dpkg --install /root/strategy-agent_*-1.deb")?;
+    machine.run("systemctl enable --now market-sim && dpkg --install /var/tmp/strategy-agent_*-1.deb")?;
     machine.run("getent passwd strategy-agent")?;
     for unit in ["data-collector", "analyzer"] {
         let enabled = property(machine, unit, "UnitFileState")?;
@@ -429,7 +429,7 @@ fn upgrade(machine: &Machine) -> Result<String> {
         machine.run("ls /var/lib/strategy-agent/storage | wc -l")?,
     );
     let began = Instant::now();
-    machine.run("dpkg --install /root/strategy-agent_*-2.deb")?;
+    machine.run("dpkg --install /var/tmp/strategy-agent_*-2.deb")?;
     let took = began.elapsed();
     ensure!(
         machine.run(&format!("cat {CONFIG}"))? == config,
