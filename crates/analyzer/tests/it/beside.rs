@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use market_sim::wait::eventually;
 use redis::AsyncCommands as _;
 use serde_json::Value;
-use strategy_core::time::{Clock as _, SystemClock};
+use strategy_core::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 
+use crate::market;
 use crate::world::{PATIENCE, Running, World, once};
 
 const NO_MODEL: &str = "timeout: 1, enabled: false";
@@ -65,7 +67,7 @@ async fn a_single_cycle_leaves_the_lines_of_others_where_they_are() {
     // Sent to Redis by another program, which has not written it to the log yet.
     let mut other = world.lines().remove(0);
     other["reasoning"] = "of another program".into();
-    other["timestamp"] = SystemClock.now().to_rfc3339().into();
+    other["timestamp"] = (market::now() + TimeDelta::seconds(1)).to_rfc3339().into();
     let mut connection = world.redis.connection().await;
     let () = connection
         .lpush("trading_recommendations", other.to_string())
