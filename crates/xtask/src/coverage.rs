@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,8 +16,8 @@ use serde_json::Value;
 use crate::build::{cargo, root, run, target};
 use crate::redis;
 
-/// Called with the compiler and its arguments, for the crates of the workspace alone.
-const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" -Cinstrument-coverage\n";
+/// Set where this program is called in the place of the compiler.
+const IN_PLACE_OF_COMPILER: &str = "XTASK_INSTRUMENTS";
 
 /// Lines counted and lines run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,12 +50,13 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
         fs::remove_dir_all(&profiles)?;
     }
     fs::create_dir_all(&profiles)?;
-    let wrapper = place.join("wrapper.sh");
-    fs::write(&wrapper, WRAPPER)?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+    // This program itself calls the compiler for the crates of the workspace; a shell would drop some of the
+    // variables cargo sets for it.
+    let wrapper = std::env::current_exe()?;
     let instrumented = |command: &mut Command| {
         command
             .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+            .env(IN_PLACE_OF_COMPILER, "1")
             .env("CARGO_INCREMENTAL", "0")
             // A few files for each program: processes add to them one after the other.
             .env("LLVM_PROFILE_FILE", profiles.join("%4m.profraw"))
@@ -96,6 +97,19 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
     let by_file = lines(&cov, &merged, &objects)?;
     report(&by_file, files, least)?;
     tested.context("some tests failed; the figures above are those of this run")
+}
+
+/// Calls the compiler with instrumentation if that is what this program was called for.
+pub(crate) fn compile() -> Option<anyhow::Error> {
+    std::env::var_os(IN_PLACE_OF_COMPILER)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let mut compiler = Command::new(arguments.next()?);
+    compiler
+        .args(arguments)
+        .arg("-Cinstrument-coverage")
+        .env_remove(IN_PLACE_OF_COMPILER);
+    // Comes back only when it could not be called.
+    Some(compiler.exec().into())
 }
 
 /// The tool of this compiler's LLVM.

@@ -90,6 +90,10 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = coverage::compile() {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let outcome = match Arguments::parse().task {
         Task::Demo(arguments) => demo::demo(&arguments),
         Task::Run(arguments) => demo::run(&arguments),
