@@ -66,8 +66,13 @@ impl Lacking<'_> {
     /// comes before the files.
     pub(crate) fn next_chunk(&self, length: i64, may: impl Fn(Minute) -> bool) -> Option<Chunk> {
         let wanted = |minute: &Minute| self.lacks(*minute) && may(*minute);
-        let window = std::iter::successors(Some(self.until.previous()), |minute| Some(minute.previous()));
-        let in_window = window.take_while(|minute| *minute >= self.horizon).find(wanted);
+        let mut in_window = None;
+        let mut minute = self.until;
+        // The first minute there can be is its own predecessor.
+        while minute > self.horizon && in_window.is_none() {
+            minute = minute.previous();
+            in_window = Some(minute).filter(wanted);
+        }
         // Not minute by minute: the files may lie far back.
         let healed = self.until.offset(-HEAL_MINUTES)..self.until;
         let in_files = || self.files.range(healed).rev().copied().find(wanted);
@@ -75,6 +80,7 @@ impl Lacking<'_> {
         let mut first = last;
         let filed = self.is_filed(last);
         while last.since(first) + 1 < length
+            && first.previous() < first
             && self.is_filed(first.previous()) == filed
             && wanted(&first.previous())
         {
@@ -330,6 +336,22 @@ mod tests {
         assert_eq!(lacking(&window(&whole), 20, &[]), (None, 0));
         // A minute that may not be asked for divides two chunks.
         assert_eq!(lacking(&window(&whole[4..]), 100, &[]), (Some((0, 2)), 4));
+    }
+
+    #[test]
+    fn at_the_beginning_of_time_there_is_nothing_to_ask_for() {
+        let (window, files) = (WindowImage::default(), BTreeSet::new());
+        for until in [Minute::EPOCH, Minute::EPOCH.next()] {
+            let lacking = Lacking {
+                window: &window,
+                files: &files,
+                horizon: Minute::EPOCH.offset(-17),
+                until,
+                size: 18,
+            };
+            let chunk = lacking.next_chunk(60, |_| true);
+            assert_eq!(chunk.is_some(), until > lacking.horizon, "{chunk:?}");
+        }
     }
 
     #[test]

@@ -143,6 +143,10 @@ impl BackfillTask {
             history_until, head, ..
         } = self.shared.reach()?;
         let window = self.shared.window.borrow().clone()?;
+        if history_until == Minute::EPOCH {
+            // Recording has begun without the exchange's answer where, and no trade has come.
+            return None;
+        }
         // What became incomplete since the start is healed however far back a start fills the window.
         let begun = *self.begun.get_or_insert(history_until);
         let settings = &self.shared.settings;
