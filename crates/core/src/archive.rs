@@ -592,7 +592,7 @@ mod tests {
         assert_eq!(left, [true, true, true, true, false, true]);
         assert!(strange.exists());
         assert_eq!(archive.expire(minutes[5].minute.next(), 0).unwrap(), 0);
-        assert_eq!(archive.expire(minutes[5].minute.next(), 1).unwrap(), 1);
+        assert_eq!(archive.expire(minutes[5].minute.next(), 2).unwrap(), 1);
         assert_eq!(
             Archive::new(Path::new("/nowhere"), archive.symbol.clone())
                 .usage()
