@@ -56,6 +56,14 @@ async fn two_days() -> World {
     .await
 }
 
+/// The true answer, half a second late.
+fn slow_answer() -> RestFault {
+    RestFault::SlowBody {
+        chunk: usize::MAX,
+        pause: Duration::from_millis(500),
+    }
+}
+
 fn leap(world: &World, hours: u64) {
     world.clock.advance(Duration::from_secs(3600 * hours));
 }
@@ -78,13 +86,16 @@ async fn the_window_is_whole_after_an_hour_a_day_and_three_days_away() {
     stop(collector).await;
 
     leap(&world, 24);
+    // Slow answers: killed while it fills the window, the next one goes on with what is there.
+    let faults = world.exchange.faults();
+    faults.rest_always(Endpoint::AggTrades, slow_answer());
     let mut collector = world.collector();
-    // Killed while it fills the window: the next one goes on with what is there.
     let present = world.now();
     newest_is_at_least(&world, present).await;
-    let before = world.recorded().await.unwrap();
     collector.kill();
+    let before = world.recorded().await.unwrap();
     assert!(before.incomplete() > 0, "killed in the middle of it");
+    faults.clear_rest();
     let asked = world.exchange.stats().requests(Endpoint::AggTrades);
     let collector = world.collector();
     world.assert_whole(world.now(), LONG_LIMIT).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use strategy_core::time::ExchangeMs;
+use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::MissedTickBehavior;
 
 use crate::binance::budget::Urgency;
@@ -394,16 +394,21 @@ impl TradeTask {
             // First: whoever sees an effect must see the trade that brought it.
             self.shared.set_reach(recorder.reach(self.shared.uptime()));
         }
+        let mut let_go: Option<(Minute, u64)> = None;
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Publish(footprint) => {
                     if let Some(gone) = self.shared.outbox.put(footprint) {
                         self.shared.health.count("minutes_let_go");
-                        tracing::warn!(minute = %gone, "too many minutes wait for redis: this one is asked for again later");
+                        let (oldest, minutes) = let_go.unwrap_or((gone, 0));
+                        let_go = Some((oldest.min(gone), minutes + 1));
                     }
                 }
                 Effect::Invalidate(minute) => self.shared.outbox.invalidate(minute),
             }
+        }
+        if let Some((oldest, minutes)) = let_go {
+            tracing::warn!(minutes, %oldest, "too many minutes wait for redis: these are asked for again later");
         }
     }
 
