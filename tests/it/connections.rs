@@ -129,3 +129,32 @@ async fn a_ban_that_a_stream_connection_meets_counts_for_requests_too() {
     )
     .await;
 }
+
+// Every 257th frame of those that had come together was dropped, and asked for again by its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_leaves_no_gap() {
+    let world = World::start(WorldOptions {
+        seed: 97,
+        rate: 30.0,
+        rare_events: false,
+        window: 6,
+        backfill: 2,
+        ..WorldOptions::default()
+    })
+    .await;
+    let mut collector = world.collector();
+    world.assert_whole(world.now().offset(1), LIMIT).await;
+    let gaps = async || world_status(&world).await["counters"]["gaps"].as_u64();
+    let before = gaps().await;
+    assert!(before.is_some());
+    let minute = world.exchange.burst(20_000).unwrap();
+    let recorded = world.assert_whole(minute.offset(1), LIMIT).await;
+    let burst = recorded.window.iter().find(|recorded| recorded.minute == minute);
+    assert!(burst.unwrap().trade_count >= 20_000);
+    assert_eq!(gaps().await, before);
+    collector.stop("INT").await;
+}
+
+async fn world_status(world: &World) -> serde_json::Value {
+    serde_json::from_str(&world.status().await).unwrap_or_default()
+}

@@ -116,9 +116,9 @@ impl Health {
         }
     }
 
-    /// Counts a frame of the stream; cheap, as there may be thousands a second.
-    pub(crate) fn frame(&self) {
-        self.frames.fetch_add(1, Ordering::Relaxed);
+    /// Counts frames of the stream that have just come; cheap, as there may be thousands a second.
+    pub(crate) fn frames_came(&self, count: u64) {
+        self.frames.fetch_add(count, Ordering::Relaxed);
         let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
         self.last_frame_ms.store(now, Ordering::Relaxed);
     }

@@ -272,32 +272,39 @@ impl TradeTask {
     }
 
     /// Handles one frame, and those that are there already.
-    fn on_frames(&mut self, slot: Slot, mut frame: Result<Frame, SocketError>) {
+    fn on_frames(&mut self, slot: Slot, first: Result<Frame, SocketError>) {
         let uptime = self.shared.uptime();
         self.session.on_frame(slot, uptime);
-        for _ in 0..FRAMES_AT_ONCE {
-            match frame {
-                Ok(Frame::Text(text)) => {
-                    self.shared.health.frame();
+        let mut texts = 0;
+        let mut next = Some(first);
+        for left in (0..FRAMES_AT_ONCE).rev() {
+            match next {
+                Some(Ok(Frame::Text(text))) => {
+                    texts += 1;
                     self.on_text(slot, text.as_str(), uptime);
                 }
-                Ok(Frame::Control) => {}
-                Ok(Frame::Binary) => self.rejects.note(&self.shared, &"a binary frame", uptime),
-                Err(error) => {
+                Some(Ok(Frame::Control)) => {}
+                Some(Ok(Frame::Binary)) => self.rejects.note(&self.shared, &"a binary frame", uptime),
+                Some(Err(error)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "trade stream ended");
                     self.session.on_closed(slot, uptime, rand::random());
                     self.close(slot);
-                    return;
+                    break;
                 }
+                None => break,
+            }
+            if left == 0 {
+                // Before another one is taken from the socket.
+                break;
             }
             let socket = match slot {
                 Slot::Active => &mut self.active,
                 Slot::Successor => &mut self.successor,
             };
-            match next_frame(socket).now_or_never() {
-                Some(next) => frame = next,
-                None => return,
-            }
+            next = next_frame(socket).now_or_never();
+        }
+        if texts > 0 {
+            self.shared.health.frames_came(texts);
         }
     }
 
