@@ -29,6 +29,7 @@ pub mod num;
 pub mod program;
 pub mod pulse;
 pub mod rotating_file;
+pub mod scan;
 pub mod store;
 pub mod symbol;
 pub mod telemetry;

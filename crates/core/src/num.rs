@@ -13,6 +13,8 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::scan::Scanner;
+
 /// Most significant digits an amount may have, leading and trailing zeros not counted.
 pub const SIGNIFICANT_DIGITS: u32 = 15;
 
@@ -42,6 +44,11 @@ pub enum NumError {
 /// # Errors
 /// [`NumError::NotADecimal`] for anything else, [`NumError::TooManyDigits`] past the digit limit.
 pub fn parse_decimal(text: &str) -> Result<Decimal, NumError> {
+    // Nearly every number has few digits and no exponent.
+    let mut scan = Scanner::new(text);
+    if let Some(value) = scan.decimal().filter(|_| scan.end().is_some()) {
+        return Ok(value);
+    }
     let not_a_decimal = || NumError::NotADecimal(text.chars().take(MAX_TEXT).collect());
     let plausible = text.len() <= MAX_TEXT
         && text
@@ -60,6 +67,15 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, NumError> {
     } else {
         Err(NumError::TooManyDigits(value))
     }
+}
+
+/// Without trailing zeros behind the point.
+fn normal(value: Decimal) -> Decimal {
+    let is_normal = match i64::try_from(value.mantissa()) {
+        Ok(mantissa) => value.scale() == 0 || mantissa % 10 != 0,
+        Err(_) => false,
+    };
+    if is_normal { value } else { value.normalize() }
 }
 
 /// True if `value` survives being written as a JSON number and read back.
@@ -82,7 +98,7 @@ macro_rules! amount {
                 if !amount!(@$smallest value) {
                     Err(NumError::OutOfRange(value))
                 } else if has_allowed_digits(value) {
-                    Ok(Self(value.normalize()))
+                    Ok(Self(normal(value)))
                 } else {
                     Err(NumError::TooManyDigits(value))
                 }
@@ -99,6 +115,11 @@ macro_rules! amount {
             #[doc = concat!("The exact value, in ", $unit, ".")]
             pub fn get(self) -> Decimal {
                 self.0
+            }
+
+            /// Adds it to a text, in plain notation.
+            pub fn push_to(self, out: &mut String) {
+                push_amount(out, self.0);
             }
 
             /// The nearest double, for statistics only.
@@ -131,8 +152,8 @@ macro_rules! amount {
             }
         }
     };
-    (@positive $value:ident) => { $value > Decimal::ZERO };
-    (@not_negative $value:ident) => { $value >= Decimal::ZERO };
+    (@positive $value:ident) => { $value.is_sign_positive() && !$value.is_zero() };
+    (@not_negative $value:ident) => { $value.is_sign_positive() || $value.is_zero() };
 }
 
 amount!(
@@ -159,6 +180,31 @@ impl Quantity {
             None => Err(NumError::OutOfRange(self.0)),
         }
     }
+}
+
+/// Writes an amount in plain notation, as [`crate::json`] does.
+///
+/// A book has 20,000 numbers; through a double each would take five times as long (`docs/benchmarks.md`).
+fn push_amount(out: &mut String, value: Decimal) {
+    // From the last digit to the first. A 64-bit number has 20 digits, the largest scale is 28.
+    let mut text = [0; 32];
+    let mut start = text.len();
+    let mut put = |byte: u8| {
+        start -= 1;
+        text[start] = byte;
+    };
+    // An amount has 15 digits; zero is what is left of none.
+    let mut mantissa = u64::try_from(value.mantissa()).unwrap_or_default();
+    let mut written = 0;
+    while mantissa > 0 || written <= value.scale() {
+        if written == value.scale() && written > 0 {
+            put(b'.');
+        }
+        put(b'0' + (mantissa % 10) as u8);
+        mantissa /= 10;
+        written += 1;
+    }
+    out.push_str(std::str::from_utf8(&text[start..]).unwrap_or_default());
 }
 
 /// The nearest double, for statistics only.
@@ -215,7 +261,7 @@ impl BucketWidth {
             return PriceBucket(price.0.floor());
         }
         // Subtracting the remainder is exact, where dividing and multiplying back may not be.
-        PriceBucket((price.0 - price.0 % self.0).normalize())
+        PriceBucket(normal(price.0 - price.0 % self.0))
     }
 }
 
@@ -232,7 +278,7 @@ impl PriceBucket {
         if low < Decimal::ZERO {
             Err(NumError::OutOfRange(low))
         } else if has_allowed_digits(low) {
-            Ok(Self(low.normalize()))
+            Ok(Self(normal(low)))
         } else {
             Err(NumError::TooManyDigits(low))
         }
@@ -349,6 +395,9 @@ mod tests {
             let double: f64 = text.parse().unwrap();
             prop_assert_eq!(format!("{double}"), price.to_string());
             prop_assert_eq!(serde_json::from_str::<Price>(&text).unwrap(), price);
+            let mut pushed = String::new();
+            price.push_to(&mut pushed);
+            prop_assert_eq!(pushed, text);
         }
 
         #[test]

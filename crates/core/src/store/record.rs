@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::json;
 use crate::model::{BucketFlow, DepthError, DepthLevel, DepthSnapshot, IdRange, MinuteFootprint};
 use crate::num::{NumError, Price, PriceBucket, Quantity, json_number, parse_decimal};
+use crate::scan::Scanner;
 use crate::symbol::Symbol;
 use crate::time::{Minute, rfc3339};
 
@@ -37,44 +38,117 @@ pub enum RecordError {
     Amount(#[from] NumError),
 }
 
+/// A book without its levels, which stand behind it.
 #[derive(Serialize)]
-struct DepthRecord<'a> {
+struct DepthHead<'a> {
     symbol: &'a Symbol,
     #[serde(with = "rfc3339")]
     timestamp: DateTime<Utc>,
     last_update_id: u64,
-    #[serde(serialize_with = "write_levels")]
-    bids: &'a [DepthLevel],
-    #[serde(serialize_with = "write_levels")]
-    asks: &'a [DepthLevel],
+}
+
+/// Bytes of a level, usually.
+const LEVEL_BYTES: usize = 24;
+
+/// One element of `depth_snapshot_5000`.
+///
+/// # Errors
+/// When the head cannot be written, which a valid snapshot does not have.
+pub fn encode_depth(snapshot: &DepthSnapshot) -> serde_json::Result<String> {
+    let (bids, asks) = (snapshot.bids(), snapshot.asks());
+    let head = json::to_string(&DepthHead {
+        symbol: snapshot.symbol(),
+        timestamp: snapshot.received_at(),
+        last_update_id: snapshot.last_update_id(),
+    })?;
+    let mut text = String::with_capacity(head.len() + (bids.len() + asks.len() + 4) * LEVEL_BYTES);
+    text.push_str(head.trim_end_matches('}'));
+    push_levels(&mut text, ",\"bids\":[", bids);
+    push_levels(&mut text, ",\"asks\":[", asks);
+    text.push('}');
+    Ok(text)
+}
+
+fn push_levels(text: &mut String, name: &str, levels: &[DepthLevel]) {
+    text.push_str(name);
+    for (index, level) in levels.iter().enumerate() {
+        text.push_str(if index == 0 { "[" } else { ",[" });
+        level.price.push_to(text);
+        text.push(',');
+        level.quantity.push_to(text);
+        text.push(']');
+    }
+    text.push(']');
 }
 
 #[derive(DeriveDeserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct StoredDepth {
     symbol: Symbol,
     #[serde(with = "rfc3339")]
     timestamp: DateTime<Utc>,
     last_update_id: u64,
-    bids: Vec<(Price, Quantity)>,
-    asks: Vec<(Price, Quantity)>,
+    #[serde(deserialize_with = "read_levels")]
+    bids: Vec<DepthLevel>,
+    #[serde(deserialize_with = "read_levels")]
+    asks: Vec<DepthLevel>,
 }
 
-fn write_levels<S: Serializer>(levels: &[DepthLevel], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(levels.iter().map(|level| (level.price, level.quantity)))
+fn read_levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DepthLevel>, D::Error> {
+    let rows = Vec::<(Price, Quantity)>::deserialize(deserializer)?;
+    let level = |(price, quantity)| DepthLevel { price, quantity };
+    Ok(rows.into_iter().map(level).collect())
 }
 
-/// One element of `depth_snapshot_5000`.
-///
-/// # Errors
-/// When an amount cannot be written exactly, which a valid snapshot does not have.
-pub fn encode_depth(snapshot: &DepthSnapshot) -> serde_json::Result<String> {
-    json::to_string(&DepthRecord {
-        symbol: snapshot.symbol(),
-        timestamp: snapshot.received_at(),
-        last_update_id: snapshot.last_update_id(),
-        bids: snapshot.bids(),
-        asks: snapshot.asks(),
-    })
+impl StoredDepth {
+    /// Reads what [`encode_depth`] writes.
+    fn scan(text: &str) -> Option<Self> {
+        let mut scan = Scanner::new(text);
+        scan.pass("{\"symbol\":")?;
+        let symbol = Symbol::new(scan.string()?).ok()?;
+        scan.pass(",\"timestamp\":")?;
+        let timestamp = scan_time(&mut scan)?;
+        scan.pass(",\"last_update_id\":")?;
+        let last_update_id = scan.unsigned()?;
+        scan.pass(",\"bids\":")?;
+        let bids = scan_levels(&mut scan)?;
+        scan.pass(",\"asks\":")?;
+        let asks = scan_levels(&mut scan)?;
+        scan.pass("}")?;
+        scan.end()?;
+        Some(Self {
+            symbol,
+            timestamp,
+            last_update_id,
+            bids,
+            asks,
+        })
+    }
+}
+
+fn scan_time(scan: &mut Scanner<'_>) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(scan.string()?).ok()?;
+    Some(at.with_timezone(&Utc))
+}
+
+fn scan_levels(scan: &mut Scanner<'_>) -> Option<Vec<DepthLevel>> {
+    let mut levels = Vec::new();
+    if scan.passes("[]") {
+        return Some(levels);
+    }
+    scan.pass("[[")?;
+    loop {
+        let price = Price::new(scan.decimal()?).ok()?;
+        scan.pass(",")?;
+        let quantity = Quantity::new(scan.decimal()?).ok()?;
+        scan.pass("]")?;
+        levels.push(DepthLevel { price, quantity });
+        if !scan.passes(",[") {
+            break;
+        }
+    }
+    scan.pass("]")?;
+    Some(levels)
 }
 
 /// Reads one element of `depth_snapshot_5000`.
@@ -82,19 +156,16 @@ pub fn encode_depth(snapshot: &DepthSnapshot) -> serde_json::Result<String> {
 /// # Errors
 /// [`RecordError`].
 pub fn decode_depth(text: &str) -> Result<DepthSnapshot, RecordError> {
-    let stored: StoredDepth = serde_json::from_str(text)?;
-    let levels = |rows: Vec<(Price, Quantity)>| {
-        rows.into_iter()
-            .map(|(price, quantity)| DepthLevel { price, quantity })
-            .collect()
+    let stored = match StoredDepth::scan(text) {
+        Some(stored) => stored,
+        None => serde_json::from_str(text)?,
     };
-    let (bids, asks) = (levels(stored.bids), levels(stored.asks));
     Ok(DepthSnapshot::new(
         stored.symbol,
         stored.timestamp,
         stored.last_update_id,
-        bids,
-        asks,
+        stored.bids,
+        stored.asks,
     )?)
 }
 
@@ -193,6 +264,7 @@ pub fn encode_minute_pretty(symbol: &Symbol, minute: &MinuteFootprint) -> serde_
 }
 
 #[derive(DeriveDeserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct StoredMinute {
     timestamp: Minute,
     #[serde(default)]
@@ -214,12 +286,105 @@ struct StoredMinute {
     permanent_holes: Vec<(u64, u64)>,
 }
 
+impl StoredMinute {
+    /// Reads what [`encode_minute`] writes of a minute that has all its levels and no holes.
+    fn scan(text: &str) -> Option<Self> {
+        let mut scan = Scanner::new(text);
+        scan.pass("{\"timestamp\":")?;
+        let at = scan_time(&mut scan)?;
+        let timestamp = Minute::of(at).ok().filter(|minute| minute.start() == at)?;
+        scan.pass(",\"symbol\":")?;
+        let symbol = Symbol::new(scan.string()?).ok()?;
+        scan.pass(",\"price_levels\":")?;
+        let price_levels = StoredBuckets::scan(&mut scan)?;
+        scan.pass(",\"first_trade_id\":")?;
+        let first_trade_id = scan_id(&mut scan)?;
+        scan.pass(",\"last_trade_id\":")?;
+        let last_trade_id = scan_id(&mut scan)?;
+        scan.pass(",\"trade_count\":")?;
+        let trade_count = scan.unsigned()?;
+        scan.pass(",\"complete\":")?;
+        let complete = scan.boolean()?;
+        scan.pass("}")?;
+        scan.end()?;
+        Some(Self {
+            timestamp,
+            symbol: Some(symbol),
+            price_levels,
+            first_trade_id,
+            last_trade_id,
+            trade_count: Some(trade_count),
+            complete,
+            dropped_levels: 0,
+            dropped_volume: None,
+            permanent_holes: Vec::new(),
+        })
+    }
+}
+
+/// An id or `null`.
+fn scan_id(scan: &mut Scanner<'_>) -> Option<Option<u64>> {
+    if scan.passes("null") {
+        Some(None)
+    } else {
+        scan.unsigned().map(Some)
+    }
+}
+
+impl StoredBuckets {
+    fn scan(scan: &mut Scanner<'_>) -> Option<Self> {
+        scan.pass("{")?;
+        if scan.passes("}") {
+            return Some(Self(BTreeMap::new()));
+        }
+        let mut buckets: Vec<(PriceBucket, BucketFlow)> = Vec::new();
+        loop {
+            // The key repeats the price level.
+            scan.string()?;
+            scan.pass(":{\"price_level\":")?;
+            let bucket = PriceBucket::new(scan.decimal()?).ok()?;
+            scan.pass(",\"buy_volume\":")?;
+            let buy_volume = Quantity::new(scan.decimal()?).ok()?;
+            scan.pass(",\"sell_volume\":")?;
+            let sell_volume = Quantity::new(scan.decimal()?).ok()?;
+            scan.pass(",\"total_volume\":")?;
+            scan.decimal()?;
+            scan.pass(",\"delta\":")?;
+            scan.passes("-");
+            scan.decimal()?;
+            scan.pass(",\"trade_count\":")?;
+            let trade_count = scan.unsigned()?;
+            scan.pass("}")?;
+            if buckets.last().is_some_and(|(last, _)| *last >= bucket) {
+                return None;
+            }
+            buckets.push((
+                bucket,
+                BucketFlow {
+                    buy_volume,
+                    sell_volume,
+                    trade_count,
+                },
+            ));
+            if !scan.passes(",") {
+                break;
+            }
+        }
+        scan.pass("}")?;
+        // In order already, which makes it cheap.
+        Some(Self(buckets.into_iter().collect()))
+    }
+}
+
 /// Reads one element of `trades_window` or one file of `storage/`, and the market it names.
 ///
 /// # Errors
 /// [`RecordError`].
 pub fn decode_minute(text: &str) -> Result<(Option<Symbol>, MinuteFootprint), RecordError> {
-    let stored: StoredMinute = serde_json::from_str(text)?;
+    let stored = match StoredMinute::scan(text) {
+        Some(stored) => stored,
+        None => serde_json::from_str(text)?,
+    };
     let levels = stored.price_levels.0;
     let trade_ids = match (stored.first_trade_id, stored.last_trade_id) {
         (Some(first), Some(last)) if first <= last => Some(IdRange { first, last }),
@@ -251,6 +416,7 @@ pub fn decode_minute(text: &str) -> Result<(Option<Symbol>, MinuteFootprint), Re
 }
 
 /// A number from its text; one with more digits than an amount may have is rounded to eight decimals.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct LenientNumber(Decimal);
 
 impl<'de> Deserialize<'de> for LenientNumber {
@@ -273,6 +439,7 @@ struct StoredBucket {
 }
 
 /// The buckets of a stored minute. Totals and deltas follow from the two volumes and are not read.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct StoredBuckets(BTreeMap<PriceBucket, BucketFlow>);
 
 impl<'de> Deserialize<'de> for StoredBuckets {
@@ -425,6 +592,8 @@ mod tests {
                 holes.into_iter().map(|(first, more)| IdRange { first, last: first + more }).collect();
             let compact = encode_minute(&symbol(), &footprint).unwrap();
             let pretty = encode_minute_pretty(&symbol(), &footprint).unwrap();
+            let usual = footprint.permanent_holes.is_empty();
+            prop_assert_eq!(StoredMinute::scan(&compact).is_some(), usual);
             prop_assert_eq!(&decode_minute(&compact).unwrap().1, &footprint);
             prop_assert_eq!(&decode_minute(&pretty).unwrap().1, &footprint);
         }
@@ -439,7 +608,38 @@ mod tests {
             let asks = (0..asks).map(|row| level(10_000_001 + i64::try_from(row).unwrap() * step)).collect();
             let at = DateTime::from_timestamp_micros(1_763_792_040_123_456).unwrap();
             let book = DepthSnapshot::new(symbol(), at, 30_154_000_331, bids, asks).unwrap();
-            prop_assert_eq!(decode_depth(&encode_depth(&book).unwrap()).unwrap(), book);
+            let text = encode_depth(&book).unwrap();
+            prop_assert!(StoredDepth::scan(&text).is_some());
+            prop_assert_eq!(decode_depth(&text).unwrap(), book);
+        }
+
+        // Whatever the scanners take they read as serde does.
+        #[test]
+        fn a_changed_byte_is_read_as_before_or_not_at_all(at in 0_usize..600, byte in 0x20_u8..0x7f, cut in any::<bool>()) {
+            let mut footprint = MinuteFootprint::empty(Minute::from_number(29_396_534).unwrap(), true);
+            for (id, price) in [(7, "110176.83"), (8, "110178"), (9, "0.5")] {
+                footprint.add(&trade(id, price, "0.061", Aggressor::Seller), BucketWidth::ONE).unwrap();
+            }
+            let level = |cents: i64| DepthLevel {
+                price: Price::new(Decimal::new(cents, 2)).unwrap(),
+                quantity: Quantity::new(Decimal::new(cents % 977 + 1, 5)).unwrap(),
+            };
+            let now = DateTime::from_timestamp_micros(1_763_792_040_123_456).unwrap();
+            let book = DepthSnapshot::new(symbol(), now, 7, vec![level(900), level(705)], vec![level(1005)]).unwrap();
+            let change = |text: String| {
+                let mut bytes = text.into_bytes();
+                let at = at % bytes.len();
+                if cut { bytes.drain(at..=at); } else { bytes[at] = byte; }
+                String::from_utf8(bytes).unwrap()
+            };
+            let minute = change(encode_minute(&symbol(), &footprint).unwrap());
+            if let Some(scanned) = StoredMinute::scan(&minute) {
+                prop_assert_eq!(scanned, serde_json::from_str(&minute).unwrap(), "{}", minute);
+            }
+            let book = change(encode_depth(&book).unwrap());
+            if let Some(scanned) = StoredDepth::scan(&book) {
+                prop_assert_eq!(scanned, serde_json::from_str(&book).unwrap(), "{}", book);
+            }
         }
 
         #[test]

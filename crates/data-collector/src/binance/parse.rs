@@ -69,6 +69,9 @@ pub(crate) enum StreamEvent {
 /// [`ParseError`] for everything that is not a trade of `symbol`, a shutdown notice or an answer.
 pub(crate) fn parse_frame(text: &str, symbol: &Symbol) -> Result<StreamEvent, ParseError> {
     // Nearly every frame is a trade in raw form: try that first, and look closer only when it is not.
+    if let Some(frame) = TradeFrame::scan(text).filter(|frame| frame.event == "aggTrade") {
+        return trade_event(&frame, symbol);
+    }
     match serde_json::from_str::<TradeFrame<'_>>(text) {
         Ok(frame) if frame.event == "aggTrade" => trade_event(&frame, symbol),
         Ok(frame) => Err(ParseError::UnknownEvent(quoted(frame.event))),
@@ -134,7 +137,8 @@ fn trade_event(frame: &TradeFrame<'_>, symbol: &Symbol) -> Result<StreamEvent, P
 /// # Errors
 /// [`ParseError`]; a row without an id rejects the page, because the page would lie about the chain.
 pub(crate) fn parse_rows(body: &str, limit: usize) -> Result<Vec<TradeRow>, ParseError> {
-    let mut rows = match serde_json::from_str::<Vec<TradeRecord<'_>>>(body) {
+    let scanned = TradeRecord::scan_page(body, limit);
+    let mut rows = match scanned.map_or_else(|| serde_json::from_str(body), Ok) {
         Ok(records) => records
             .iter()
             .map(|record| parse_row(record).unwrap_or_else(|error| unreadable(record.id, &error)))
@@ -231,7 +235,10 @@ pub(crate) fn parse_depth(
     symbol: &Symbol,
     received_at: DateTime<Utc>,
 ) -> Result<DepthSnapshot, ParseError> {
-    let body: DepthBody<'_> = serde_json::from_str(body)?;
+    let body = match DepthBody::scan(body) {
+        Some(body) => body,
+        None => serde_json::from_str(body)?,
+    };
     let levels = |rows: &[(&str, &str)]| {
         rows.iter()
             .map(|(price, quantity)| {
