@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SPEED: f64 = 60.0;
 
 /// Median of the trades per event minute; at [`SPEED`] as many a second.
-const RATE: f64 = 30_000.0;
+const RATE: f64 = 60_000.0;
 
 /// How long frames are counted.
 const SPAN: Duration = Duration::from_secs(8);

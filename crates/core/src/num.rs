@@ -5,6 +5,7 @@
 //! the shortest text gets the same decimal back. Binance sends eight decimals, so the limit leaves room
 //! for ten million units with all eight of them in use.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use rust_decimal::Decimal;
@@ -69,6 +70,16 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, NumError> {
     }
 }
 
+/// Compares; of the same number of places, as prices mostly have, without the general way.
+#[inline]
+fn compare(one: Decimal, other: Decimal) -> Ordering {
+    if one.scale() == other.scale() {
+        one.mantissa().cmp(&other.mantissa())
+    } else {
+        one.cmp(&other)
+    }
+}
+
 /// Without trailing zeros behind the point.
 fn normal(value: Decimal) -> Decimal {
     let is_normal = match i64::try_from(value.mantissa()) {
@@ -86,8 +97,20 @@ fn has_allowed_digits(value: Decimal) -> bool {
 macro_rules! amount {
     ($(#[$doc:meta])* $name:ident, $unit:literal, $smallest:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(Decimal);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                compare(self.0, other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// Takes a decimal that already is a number.
@@ -110,6 +133,19 @@ macro_rules! amount {
             /// Any [`NumError`].
             pub fn parse(text: &str) -> Result<Self, NumError> {
                 Self::new(parse_decimal(text)?)
+            }
+
+            /// Reads an amount that comes next; `None` for one that is not in common notation, or is none.
+            #[inline]
+            pub fn scan(scan: &mut Scanner<'_>) -> Option<Self> {
+                // It has the allowed digits and no zeros at its end.
+                scan.decimal().filter(|value| amount!(@$smallest value)).map(Self)
+            }
+
+            /// As [`Self::scan`], with quotes around it.
+            #[inline]
+            pub fn scan_quoted(scan: &mut Scanner<'_>) -> Option<Self> {
+                scan.quoted_decimal().filter(|value| amount!(@$smallest value)).map(Self)
             }
 
             #[doc = concat!("The exact value, in ", $unit, ".")]
@@ -165,9 +201,24 @@ amount!(
     Quantity, "base units", not_negative
 );
 
+/// True if so much at this price is worth more than `limit`, in quote currency.
+pub fn is_worth_more(price: Price, quantity: Quantity, limit: u64) -> bool {
+    // Nearly always far below, which doubles tell without a doubt.
+    if price.to_f64() * quantity.to_f64() < limit as f64 / 2.0 {
+        return false;
+    }
+    let notional = price.0.checked_mul(quantity.0);
+    notional.is_none_or(|notional| notional > limit.into())
+}
+
 impl Quantity {
     /// Nothing.
     pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// True if it is nothing.
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
 
     /// The exact sum.
     ///
@@ -257,8 +308,12 @@ impl BucketWidth {
 
     /// The bucket a price falls into: the price rounded **down** to a multiple of the width.
     pub fn bucket_of(self, price: Price) -> PriceBucket {
-        if self.0 == Decimal::ONE {
-            return PriceBucket(price.0.floor());
+        if self == Self::ONE {
+            // The general rule, for the usual width and an amount's mantissa, in one division.
+            let power = 10_i64.checked_pow(price.0.scale());
+            if let (Ok(mantissa), Some(power)) = (i64::try_from(price.0.mantissa()), power) {
+                return PriceBucket(Decimal::from(mantissa / power));
+            }
         }
         // Subtracting the remainder is exact, where dividing and multiplying back may not be.
         PriceBucket(normal(price.0 - price.0 % self.0))
@@ -266,8 +321,20 @@ impl BucketWidth {
 }
 
 /// Lower edge of a price bucket, in quote currency; zero or more, without trailing zeros.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PriceBucket(Decimal);
+
+impl Ord for PriceBucket {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self.0, other.0)
+    }
+}
+
+impl PartialOrd for PriceBucket {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl PriceBucket {
     /// Takes the lower edge of a bucket, as stored.

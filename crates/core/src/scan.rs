@@ -16,6 +16,9 @@ const MOST_DIGITS: usize = 18;
 /// Smallest mantissa that has too many digits.
 const MANTISSA_LIMIT: u64 = 10_u64.pow(SIGNIFICANT_DIGITS);
 
+/// Most places behind the point.
+const MOST_PLACES: usize = 28;
+
 /// What a mantissa is multiplied by when so many digits are put behind it.
 const POWERS_OF_TEN: [u64; MOST_DIGITS + 1] = {
     let mut powers = [1; MOST_DIGITS + 1];
@@ -30,66 +33,68 @@ const POWERS_OF_TEN: [u64; MOST_DIGITS + 1] = {
 /// A text and how far it has been read.
 #[derive(Debug, Clone, Copy)]
 pub struct Scanner<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
 }
 
 impl<'a> Scanner<'a> {
     /// Nothing has been read yet.
+    #[inline]
     pub fn new(text: &'a str) -> Self {
-        Self { rest: text }
+        Self {
+            rest: text.as_bytes(),
+        }
     }
 
     /// Passes this text.
+    #[inline]
     pub fn pass(&mut self, expected: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(expected)?;
+        self.rest = self.rest.strip_prefix(expected.as_bytes())?;
         Some(())
     }
 
     /// Passes this text if it comes next.
+    #[inline]
     pub fn passes(&mut self, expected: &str) -> bool {
         self.pass(expected).is_some()
     }
 
     /// Passes the end.
+    #[inline]
     pub fn end(&self) -> Option<()> {
         self.rest.is_empty().then_some(())
     }
 
-    /// Passes as many bytes as the condition holds for.
-    fn take(&mut self, limit: usize, within: impl Fn(u8) -> bool) -> Option<&'a str> {
-        let bytes = self.rest.as_bytes();
-        let bytes = bytes.get(..limit).unwrap_or(bytes);
-        let length = bytes
-            .iter()
-            .position(|byte| !within(*byte))
-            .unwrap_or(bytes.len());
-        // Between two characters, as every byte taken is ASCII.
-        let (taken, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
     /// Passes a string of plain letters, digits and signs, and its quotes.
+    #[inline]
     pub fn string(&mut self) -> Option<&'a str> {
-        self.pass("\"")?;
+        let inside = self.rest.strip_prefix(b"\"")?;
         let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        let text = self.take(usize::MAX, plain)?;
-        self.pass("\"")?;
-        Some(text)
+        let length = inside.iter().position(|byte| !plain(*byte))?;
+        let (text, rest) = inside.split_at_checked(length)?;
+        self.rest = rest.strip_prefix(b"\"")?;
+        std::str::from_utf8(text).ok()
     }
 
     /// Passes an integer without a sign.
+    #[inline]
     pub fn unsigned(&mut self) -> Option<u64> {
-        let digits = self.take(MOST_DIGITS + 1, |byte| byte.is_ascii_digit())?;
-        let one_way = digits == "0" || !digits.starts_with('0');
-        if digits.is_empty() || digits.len() > MOST_DIGITS || !one_way {
+        let (mut value, mut length) = (0_u64, 0);
+        while let Some(digit) = digit_at(self.rest, length) {
+            if length == MOST_DIGITS {
+                return None;
+            }
+            value = push_digit(value, digit);
+            length += 1;
+        }
+        if length == 0 || length > 1 && self.rest.first() == Some(&b'0') {
             return None;
         }
-        let add = |value: u64, byte: u8| value * 10 + u64::from(byte - b'0');
-        Some(digits.bytes().fold(0, add))
+        self.rest = self.rest.get(length..)?;
+        Some(value)
     }
 
     /// Passes an integer.
+    #[inline]
     pub fn integer(&mut self) -> Option<i64> {
         let negative = self.passes("-");
         let value = i64::try_from(self.unsigned()?).ok()?;
@@ -102,6 +107,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes `true` or `false`.
+    #[inline]
     pub fn boolean(&mut self) -> Option<bool> {
         if self.passes("true") {
             Some(true)
@@ -111,55 +117,68 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a number of at most 15 significant digits, without sign and exponent. Its zeros at the end are gone.
+    #[inline]
     pub fn decimal(&mut self) -> Option<Decimal> {
-        let bytes = self.rest.as_bytes();
-        let digits = |from: usize| {
-            let rest = bytes.get(from..).unwrap_or_default();
-            rest.iter()
-                .take(MOST_DIGITS)
-                .take_while(|byte| byte.is_ascii_digit())
-        };
-        let mut mantissa = 0_u64;
-        let mut length = 0;
-        for byte in digits(0) {
-            mantissa = mantissa * 10 + u64::from(byte - b'0');
+        let bytes = self.rest;
+        let (mut mantissa, mut length) = (0_u64, 0);
+        while let Some(digit) = digit_at(bytes, length) {
+            if length == MOST_DIGITS {
+                return None;
+            }
+            mantissa = push_digit(mantissa, digit);
             length += 1;
         }
-        if length == 0 || length > 1 && bytes.first() == Some(&b'0') {
+        if length == 0 || length > 1 && bytes.first() == Some(&b'0') || mantissa >= MANTISSA_LIMIT {
             return None;
         }
         let mut scale = 0;
         if bytes.get(length) == Some(&b'.') {
             length += 1;
-            let whole = length;
-            let mut zeros = 0;
-            for byte in digits(whole) {
+            let (point, mut zeros) = (length, 0);
+            while let Some(digit) = digit_at(bytes, length) {
                 length += 1;
                 zeros += 1;
-                if *byte != b'0' {
+                if digit != 0 {
                     // The zeros in front of this digit count now.
                     mantissa = mantissa.checked_mul(*POWERS_OF_TEN.get(zeros)?)?;
-                    mantissa = mantissa.checked_add(u64::from(byte - b'0'))?;
+                    mantissa = mantissa.checked_add(digit)?;
                     scale += zeros;
                     zeros = 0;
                 }
             }
-            if length == whole {
+            if length == point || mantissa >= MANTISSA_LIMIT {
                 return None;
             }
         }
-        let goes_on = bytes
-            .get(length)
-            .is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-        if mantissa >= MANTISSA_LIMIT || goes_on {
+        if matches!(bytes.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-')) {
             return None;
         }
-        self.rest = self.rest.get(length..)?;
-        Some(Decimal::new(
-            i64::try_from(mantissa).ok()?,
-            u32::try_from(scale).ok()?,
-        ))
+        self.rest = bytes.get(length..)?;
+        // Fewer than 2^50 in all, at most 28 places.
+        (scale <= MOST_PLACES)
+            .then(|| Decimal::from_parts(mantissa as u32, (mantissa >> 32) as u32, 0, false, scale as u32))
     }
+
+    /// Passes a number as [`Scanner::decimal`] does, with quotes around it.
+    #[inline]
+    pub fn quoted_decimal(&mut self) -> Option<Decimal> {
+        self.pass("\"")?;
+        let value = self.decimal()?;
+        self.pass("\"")?;
+        Some(value)
+    }
+}
+
+#[inline]
+fn digit_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let digit = bytes.get(at)?.wrapping_sub(b'0');
+    (digit < 10).then_some(u64::from(digit))
+}
+
+/// One more digit behind at most [`MOST_DIGITS`] others, which cannot overflow.
+#[inline]
+fn push_digit(value: u64, digit: u64) -> u64 {
+    value.wrapping_mul(10).wrapping_add(digit)
 }
 
 #[cfg(test)]

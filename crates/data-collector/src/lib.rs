@@ -21,6 +21,8 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod health;
+#[cfg(feature = "measuring")]
+pub mod measure;
 mod metrics;
 mod minutes;
 mod outbox;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::num::{Price, Quantity};
+use crate::num::{Price, Quantity, is_worth_more};
 use crate::symbol::Symbol;
 
 /// Most levels a side may have; the exchange cuts a snapshot there.
@@ -89,18 +89,11 @@ impl DepthSnapshot {
         if longest > MAX_LEVELS {
             return Err(DepthError::TooManyLevels(longest));
         }
-        if let Some(level) = bids
-            .iter()
-            .chain(&asks)
-            .find(|level| level.quantity == Quantity::ZERO)
-        {
+        let mut levels = bids.iter().chain(&asks);
+        if let Some(level) = levels.clone().find(|level| level.quantity.is_zero()) {
             return Err(DepthError::NoQuantity(level.price));
         }
-        let is_absurd = |level: &&DepthLevel| {
-            let notional = level.price.get().checked_mul(level.quantity.get());
-            notional.is_none_or(|notional| notional > MAX_NOTIONAL.into())
-        };
-        if let Some(level) = bids.iter().chain(&asks).find(is_absurd) {
+        if let Some(level) = levels.find(|level| is_worth_more(level.price, level.quantity, MAX_NOTIONAL)) {
             return Err(DepthError::Absurd(level.price));
         }
         let unordered = |side, levels: &[DepthLevel], ordered: fn(Price, Price) -> bool| {

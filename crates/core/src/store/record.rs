@@ -138,9 +138,9 @@ fn scan_levels(scan: &mut Scanner<'_>) -> Option<Vec<DepthLevel>> {
     }
     scan.pass("[[")?;
     loop {
-        let price = Price::new(scan.decimal()?).ok()?;
+        let price = Price::scan(scan)?;
         scan.pass(",")?;
-        let quantity = Quantity::new(scan.decimal()?).ok()?;
+        let quantity = Quantity::scan(scan)?;
         scan.pass("]")?;
         levels.push(DepthLevel { price, quantity });
         if !scan.passes(",[") {
@@ -344,9 +344,9 @@ impl StoredBuckets {
             scan.pass(":{\"price_level\":")?;
             let bucket = PriceBucket::new(scan.decimal()?).ok()?;
             scan.pass(",\"buy_volume\":")?;
-            let buy_volume = Quantity::new(scan.decimal()?).ok()?;
+            let buy_volume = Quantity::scan(scan)?;
             scan.pass(",\"sell_volume\":")?;
-            let sell_volume = Quantity::new(scan.decimal()?).ok()?;
+            let sell_volume = Quantity::scan(scan)?;
             scan.pass(",\"total_volume\":")?;
             scan.decimal()?;
             scan.pass(",\"delta\":")?;

@@ -11,6 +11,7 @@ pub(crate) mod hold;
 pub(crate) mod parse;
 pub(crate) mod refusal;
 pub(crate) mod rest;
+mod scan;
 pub(crate) mod socket;
 pub(crate) mod transport;
 mod unchanged;

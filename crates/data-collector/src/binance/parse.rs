@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use strategy_core::model::{AggTrade, Aggressor, DepthLevel, DepthSnapshot};
-use strategy_core::num::{Price, Quantity};
+use strategy_core::num::{Price, Quantity, is_worth_more};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::{ExchangeMs, Minute};
 
 use crate::binance::error::{MAX_NOTIONAL, ParseError};
+use crate::binance::scan;
 use crate::binance::wire::{DepthBody, OtherFrame, RowId, TradeFrame, TradeRecord};
 
 /// Times above this are microseconds: as milliseconds it is the year 5138, as microseconds 1973.
@@ -69,8 +70,9 @@ pub(crate) enum StreamEvent {
 /// [`ParseError`] for everything that is not a trade of `symbol`, a shutdown notice or an answer.
 pub(crate) fn parse_frame(text: &str, symbol: &Symbol) -> Result<StreamEvent, ParseError> {
     // Nearly every frame is a trade in raw form: try that first, and look closer only when it is not.
-    if let Some(frame) = TradeFrame::scan(text).filter(|frame| frame.event == "aggTrade") {
-        return trade_event(&frame, symbol);
+    if let Some((trade, sent_at)) = scan::frame(text, symbol) {
+        let row = TradeRow::Trade(trade);
+        return Ok(StreamEvent::Row { row, sent_at });
     }
     match serde_json::from_str::<TradeFrame<'_>>(text) {
         Ok(frame) if frame.event == "aggTrade" => trade_event(&frame, symbol),
@@ -122,11 +124,14 @@ fn trade_event(frame: &TradeFrame<'_>, symbol: &Symbol) -> Result<StreamEvent, P
     let row = parse_row(&record)?;
     let sent_at = parse_time(frame.event_time)?;
     match row {
-        TradeRow::Trade(trade) if trade.traded_at > sent_at + EVENT_TIME_TOLERANCE_MS => {
-            Err(ParseError::Time(frame.traded_at))
-        }
+        TradeRow::Trade(trade) if is_too_late(&trade, sent_at) => Err(ParseError::Time(frame.traded_at)),
         row => Ok(StreamEvent::Row { row, sent_at }),
     }
+}
+
+/// True if a trade claims to be later than the event that reports it.
+pub(super) fn is_too_late(trade: &AggTrade, sent_at: ExchangeMs) -> bool {
+    trade.traded_at > sent_at + EVENT_TIME_TOLERANCE_MS
 }
 
 /// Reads one REST `aggTrades` answer to a request for at most `limit` rows, in the order of the ids.
@@ -137,13 +142,12 @@ fn trade_event(frame: &TradeFrame<'_>, symbol: &Symbol) -> Result<StreamEvent, P
 /// # Errors
 /// [`ParseError`]; a row without an id rejects the page, because the page would lie about the chain.
 pub(crate) fn parse_rows(body: &str, limit: usize) -> Result<Vec<TradeRow>, ParseError> {
-    let scanned = TradeRecord::scan_page(body, limit);
-    let mut rows = match scanned.map_or_else(|| serde_json::from_str(body), Ok) {
-        Ok(records) => records
-            .iter()
-            .map(|record| parse_row(record).unwrap_or_else(|error| unreadable(record.id, &error)))
-            .collect(),
-        Err(_) => parse_rows_apart(body)?,
+    let mut rows = match scan::page(body) {
+        Some(rows) => rows,
+        None => match serde_json::from_str::<Vec<TradeRecord<'_>>>(body) {
+            Ok(records) => records.iter().map(row_of).collect(),
+            Err(_) => parse_rows_apart(body)?,
+        },
     };
     if rows.len() > limit {
         return Err(ParseError::TooManyRows(rows.len()));
@@ -173,6 +177,11 @@ fn parse_rows_apart(body: &str) -> Result<Vec<TradeRow>, ParseError> {
     documents.iter().map(row).collect()
 }
 
+/// The row of a page, whether it is a trade or not.
+pub(super) fn row_of(record: &TradeRecord<'_>) -> TradeRow {
+    parse_row(record).unwrap_or_else(|error| unreadable(record.id, &error))
+}
+
 fn unreadable(id: u64, error: &ParseError) -> TradeRow {
     tracing::debug!(
         trade.id = id,
@@ -187,7 +196,7 @@ fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
         field: "quantity",
         source,
     })?;
-    if quantity == Quantity::ZERO {
+    if quantity.is_zero() {
         let dead = record.first_raw_id < 0 && record.last_raw_id < 0;
         return if dead {
             Ok(TradeRow::Dead { id: record.id })
@@ -199,8 +208,7 @@ fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
         field: "price",
         source,
     })?;
-    let notional = price.get().checked_mul(quantity.get());
-    if notional.is_none_or(|notional| notional > MAX_NOTIONAL.into()) {
+    if is_worth_more(price, quantity, MAX_NOTIONAL) {
         return Err(ParseError::Absurd { id: record.id });
     }
     Ok(TradeRow::Trade(AggTrade {
@@ -235,10 +243,21 @@ pub(crate) fn parse_depth(
     symbol: &Symbol,
     received_at: DateTime<Utc>,
 ) -> Result<DepthSnapshot, ParseError> {
-    let body = match DepthBody::scan(body) {
-        Some(body) => body,
-        None => serde_json::from_str(body)?,
+    let (last_update_id, bids, asks) = match scan::book(body) {
+        Some(book) => book,
+        None => parse_book(body)?,
     };
+    Ok(DepthSnapshot::new(
+        symbol.clone(),
+        received_at,
+        last_update_id,
+        bids,
+        asks,
+    )?)
+}
+
+fn parse_book(body: &str) -> Result<(u64, Vec<DepthLevel>, Vec<DepthLevel>), ParseError> {
+    let body: DepthBody<'_> = serde_json::from_str(body)?;
     let levels = |rows: &[(&str, &str)]| {
         rows.iter()
             .map(|(price, quantity)| {
@@ -257,14 +276,7 @@ pub(crate) fn parse_depth(
             })
             .collect::<Result<Vec<_>, ParseError>>()
     };
-    let (bids, asks) = (levels(&body.bids)?, levels(&body.asks)?);
-    Ok(DepthSnapshot::new(
-        symbol.clone(),
-        received_at,
-        body.last_update_id,
-        bids,
-        asks,
-    )?)
+    Ok((body.last_update_id, levels(&body.bids)?, levels(&body.asks)?))
 }
 
 /// Foreign text made fit for a message: short, without control characters.

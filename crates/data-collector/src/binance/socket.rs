@@ -16,6 +16,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest message. A trade has about 200 bytes; this bounds what a broken peer can make us keep.
 const MAX_MESSAGE: usize = 1 << 20;
 
+/// Bytes read at a time. The library clears as many before each read, which at its own size of 128 KiB takes as
+/// long as reading twenty trades.
+const READ_BUFFER: usize = 16 << 10;
+
 /// Most bytes waiting to be written; only pongs are.
 const MAX_WRITE_BUFFER: usize = 1 << 20;
 
@@ -42,6 +46,7 @@ impl Socket {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE))
+            .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_write_buffer_size(MAX_WRITE_BUFFER);
         let opening = connect_async_with_config(url, Some(config), true);

@@ -6,9 +6,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use strategy_core::scan::Scanner;
 
-/// Fewest bytes a row of a page may have.
-const SHORTEST_ROW: usize = 60;
-
 /// `aggTrade` frame of the stream, raw form.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TradeFrame<'a> {
@@ -34,54 +31,10 @@ pub(crate) struct TradeFrame<'a> {
     pub(crate) buyer_is_maker: bool,
 }
 
-impl<'a> TradeFrame<'a> {
-    /// Reads a frame that has these fields in this order and nothing else, as nearly all have.
-    pub(crate) fn scan(text: &'a str) -> Option<Self> {
-        let mut scan = Scanner::new(text);
-        scan.pass(r#"{"e":"#)?;
-        let event = scan.string()?;
-        scan.pass(r#","E":"#)?;
-        let event_time = scan.integer()?;
-        scan.pass(r#","s":"#)?;
-        let symbol = scan.string()?;
-        scan.pass(",")?;
-        let row = TradeRecord::scan_fields(&mut scan)?;
-        scan.end()?;
-        Some(Self {
-            event,
-            event_time,
-            symbol,
-            id: row.id,
-            price: row.price,
-            quantity: row.quantity,
-            first_raw_id: row.first_raw_id,
-            last_raw_id: row.last_raw_id,
-            traded_at: row.traded_at,
-            buyer_is_maker: row.buyer_is_maker,
-        })
-    }
-}
-
 impl<'a> TradeRecord<'a> {
-    /// Reads a page whose rows all have these fields in this order and nothing else, as nearly all have.
-    pub(crate) fn scan_page(text: &'a str, most: usize) -> Option<Vec<Self>> {
-        let mut scan = Scanner::new(text);
-        let mut rows = Vec::with_capacity(most.min(text.len() / SHORTEST_ROW));
-        scan.pass("[{")?;
-        loop {
-            rows.push(Self::scan_fields(&mut scan)?);
-            if !scan.passes(",{") {
-                break;
-            }
-        }
-        scan.pass("]")?;
-        scan.end()?;
-        Some(rows)
-    }
-
-    /// The fields that a frame and a row of a page share, and the end of the object.
-    fn scan_fields(scan: &mut Scanner<'a>) -> Option<Self> {
-        scan.pass(r#""a":"#)?;
+    /// Reads a row that has these fields in this order and nothing else, as nearly all have.
+    pub(crate) fn scan(scan: &mut Scanner<'a>) -> Option<Self> {
+        scan.pass(r#"{"a":"#)?;
         let id = scan.unsigned()?;
         scan.pass(r#","p":"#)?;
         let price = scan.string()?;
@@ -164,45 +117,6 @@ pub(crate) struct DepthBody<'a> {
     pub(crate) bids: Vec<(&'a str, &'a str)>,
     #[serde(borrow)]
     pub(crate) asks: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> DepthBody<'a> {
-    /// Reads an answer in the usual order and without spaces.
-    pub(crate) fn scan(text: &'a str) -> Option<Self> {
-        let mut scan = Scanner::new(text);
-        scan.pass(r#"{"lastUpdateId":"#)?;
-        let last_update_id = scan.unsigned()?;
-        scan.pass(r#","bids":"#)?;
-        let bids = scan_levels(&mut scan)?;
-        scan.pass(r#","asks":"#)?;
-        let asks = scan_levels(&mut scan)?;
-        scan.pass("}")?;
-        scan.end()?;
-        Some(Self {
-            last_update_id,
-            bids,
-            asks,
-        })
-    }
-}
-
-fn scan_levels<'a>(scan: &mut Scanner<'a>) -> Option<Vec<(&'a str, &'a str)>> {
-    let mut levels = Vec::new();
-    if scan.passes("[]") {
-        return Some(levels);
-    }
-    scan.pass("[[")?;
-    loop {
-        let price = scan.string()?;
-        scan.pass(",")?;
-        levels.push((price, scan.string()?));
-        scan.pass("]")?;
-        if !scan.passes(",[") {
-            break;
-        }
-    }
-    scan.pass("]")?;
-    Some(levels)
 }
 
 /// REST `time` answer.
