@@ -383,7 +383,8 @@ impl Cycle {
     }
 
     fn note_journal(&self, error: Option<&JournalError>) {
-        if self.board.trouble("journal", error.map(ToString::to_string)) {
+        let words = error.map(|error| format!("the recommendation log {}", error_chain(error)));
+        if self.board.trouble("journal", words) {
             if let Some(error) = error {
                 let error = error as &dyn Error;
                 tracing::error!(error, "the recommendation log cannot be written; lines are kept");

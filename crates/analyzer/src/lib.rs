@@ -43,6 +43,7 @@ use strategy_core::lifecycle::Lifecycle;
 use strategy_core::num::Quantity;
 use strategy_core::pulse::Pulse;
 use strategy_core::store::{Store, StoreOptions};
+use strategy_core::telemetry::LogFile;
 use strategy_core::time::{Clock, SystemClock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -79,15 +80,22 @@ const LIST_GRACE: Duration = Duration::from_secs(1);
 
 /// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
 ///
-/// `replay` is a file of the archive whose recorded model answers instead of the real one.
+/// `replay` is a file of the archive whose recorded model answers instead of the real one; `log` is how the log
+/// file is doing.
 ///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+pub fn run(
+    config: &Config,
+    replay: Option<Recording>,
+    log: LogFile,
+    lifecycle: &Lifecycle,
+) -> Result<(), AnalyzerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let list = model_list(config, replay.as_ref())?;
     let options = config.redis.store_options();
-    let cycle = build(config, &options, replay, Arc::clone(&clock))?;
+    let mut cycle = build(config, &options, replay, Arc::clone(&clock))?;
+    cycle.board.log = log;
     let store = Store::new(&options).map_err(AnalyzerError::Store)?;
     let (stop, pulse) = (lifecycle.stop(), Pulse::default());
     let redis = SLACK + (options.connect_timeout + options.socket_timeout) * COMMANDS;

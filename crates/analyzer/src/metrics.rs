@@ -132,7 +132,7 @@ fn text(board: &Board, meter: &StoreMeter) -> String {
         "1 for a part that is unwell.",
         unwell
             .into_iter()
-            .chain([("redis", facts.redis_unwell)])
+            .chain([("redis", facts.redis_unwell), ("log", facts.log_unwell)])
             .map(|(part, is_unwell)| (vec![("part", part)], u8::from(is_unwell))),
     );
     page.into_text()

@@ -15,7 +15,7 @@ use strategy_core::model::advice::{AbstainReason, Action};
 use strategy_core::pulse::Pulse;
 use strategy_core::store::{AnalyzerStatus, ModelStatus, Spending, Store, StoreError};
 use strategy_core::symbol::Symbol;
-use strategy_core::telemetry::error_chain;
+use strategy_core::telemetry::{LogFile, error_chain};
 use strategy_core::time::{Clock, format_time};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ pub struct Board {
     symbol: Symbol,
     clock: Arc<dyn Clock>,
     facts: Arc<Mutex<Facts>>,
+    /// How the log file is doing.
+    pub log: LogFile,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +74,8 @@ pub(crate) struct Figures {
     pub(crate) unwell: BTreeSet<&'static str>,
     /// Redis does not answer, or refuses something.
     pub(crate) redis_unwell: bool,
+    /// The log file cannot be written.
+    pub(crate) log_unwell: bool,
 }
 
 /// What the program does with Redis; each is noted by itself.
@@ -190,6 +194,7 @@ impl Board {
             symbol,
             clock,
             facts: Arc::default(),
+            log: LogFile::default(),
         }
     }
 
@@ -240,8 +245,10 @@ impl Board {
 
     /// Everything a monitoring system is told.
     pub(crate) fn figures(&self) -> Figures {
+        let log_unwell = self.log.trouble().is_some();
         let facts = self.facts();
         Figures {
+            log_unwell,
             counters: facts.counters.clone(),
             totals: facts.totals.clone(),
             last_analysis: facts.last_analysis,
@@ -291,9 +298,11 @@ impl Board {
 
     /// The status at this time.
     pub fn status(&self, is_running: bool, redis_connected: bool, now: DateTime<Utc>) -> AnalyzerStatus {
+        let log = self.log.trouble();
         let facts = self.facts();
         let mut degraded = facts.redis.troubles(now);
         degraded.extend(facts.troubles.values().map(|reason| reason.text(now)));
+        degraded.extend(log);
         AnalyzerStatus {
             is_running,
             symbol: self.symbol.as_str().to_owned(),

@@ -212,7 +212,10 @@ fn resources(page: &mut Page, shared: &Shared, state: &Snapshot) {
         "1 for a part that is unwell.",
         unwell
             .into_iter()
-            .chain([("request_budget", notices)])
+            .chain([
+                ("request_budget", notices),
+                ("log", shared.log.trouble().is_some()),
+            ])
             .map(|(part, is_unwell)| (vec![("part", part)], u8::from(is_unwell))),
     );
 }
