@@ -411,7 +411,7 @@ mod tests {
                 &board.status(true, true, DateTime::UNIX_EPOCH),
                 Some(&wrong_type())
             ),
-            "depth_snapshot_5000 in redis is a hash, not a list"
+            "depth_snapshot_5000 in redis is a hash, not a list: rename or delete that key"
         );
     }
 
@@ -474,7 +474,7 @@ mod tests {
         );
         assert_eq!(
             redis.troubles(DateTime::UNIX_EPOCH),
-            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
+            ["depth_snapshot_5000 in redis is a hash, not a list: rename or delete that key since 00:00 UTC"]
         );
         assert_eq!(
             redis.note(RedisUse::Load, None, DateTime::UNIX_EPOCH),
@@ -489,7 +489,7 @@ mod tests {
         board.redis(RedisUse::Load, Some(&wrong_type()));
         assert_eq!(
             degraded(&board),
-            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
+            ["depth_snapshot_5000 in redis is a hash, not a list: rename or delete that key since 00:00 UTC"]
         );
         board.redis(RedisUse::Load, None);
         assert!(degraded(&board).is_empty());
