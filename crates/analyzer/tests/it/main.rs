@@ -18,6 +18,7 @@ mod fields;
 mod fixtures;
 mod market;
 mod model_cases;
+mod model_list;
 mod money;
 mod moody;
 mod odd_redis;
