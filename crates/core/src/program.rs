@@ -231,6 +231,13 @@ pub fn print_error(lines: &str) {
     let _written = writeln!(io::stderr().lock(), "{}", visible::lines(lines));
 }
 
+/// Name of this machine, for those that share its keys; empty where it cannot be read.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
+}
+
 fn load(config_path: &Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {
     let environment: Environment = process_environment();
     match with_env_file(environment.clone(), Path::new(ENV_FILE)) {

@@ -33,11 +33,11 @@ mod shared;
 mod signs;
 mod tasks;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
+use strategy_core::program::host_name;
 use strategy_core::pulse::Pulse;
 use strategy_core::store::LeaseToken;
 use strategy_core::telemetry::LogFile;
@@ -195,12 +195,4 @@ fn settings(config: &Config) -> Settings {
         backfill_minutes: flow.backfill_minutes,
         retention_days: config.data_collector.storage_retention_days,
     }
-}
-
-/// Name of this machine, for the lease; empty where it cannot be read.
-fn host_name() -> String {
-    let path = PathBuf::from("/proc/sys/kernel/hostname");
-    std::fs::read_to_string(path)
-        .map(|name| name.trim().to_owned())
-        .unwrap_or_default()
 }

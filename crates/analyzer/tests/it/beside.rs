@@ -9,8 +9,8 @@ use serde_json::Value;
 use strategy_core::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 
-use crate::market;
 use crate::world::{PATIENCE, Running, World, once};
+use crate::{market, program};
 
 const NO_MODEL: &str = "timeout: 1, enabled: false";
 
@@ -77,4 +77,97 @@ async fn a_single_cycle_leaves_the_lines_of_others_where_they_are() {
     assert_eq!(world.lines().len(), 2);
     assert!(!world.lines().contains(&other));
     assert_eq!(world.in_redis().await.len(), 3);
+}
+
+/// Both wrote a line in every cycle, and the status was that of either in turn.
+#[tokio::test]
+async fn a_second_analyzer_stands_by_and_takes_over() {
+    let world = World::new().await;
+    let text = market::yaml(
+        world.directory.path(),
+        world.redis.port(),
+        "http://127.0.0.1:1/v1",
+        NO_MODEL,
+    );
+    let text = format!("{text}  analysis: {{interval_seconds: 1}}\n");
+    std::fs::write(world.directory.path().join("analyzer.yaml"), text).unwrap();
+    let start = || program::command(world.directory.path()).spawn().unwrap();
+    let log = || std::fs::read_to_string(world.directory.path().join("logs/strategy_agent.log")).unwrap();
+    let says = async |words: &str, times: usize| {
+        eventually(words, PATIENCE, async || log().matches(words).count() >= times)
+            .await
+            .unwrap();
+    };
+    let more_lines = async || {
+        let before = world.lines().len();
+        eventually("three lines more", PATIENCE, async || {
+            world.lines().len() >= before + 3
+        })
+        .await
+        .unwrap();
+    };
+    let first = start();
+    more_lines().await;
+    let second = start();
+    let (first_id, second_id) = (first.id().unwrap(), second.id().unwrap());
+    says("another analyzer writes the same keys", 1).await;
+    let named = format!(":{first_id}:");
+    let said = log();
+    let line = said
+        .lines()
+        .find(|line| line.contains("another analyzer"))
+        .unwrap();
+    assert!(line.contains(" WARN ") && line.contains(&named), "{line}");
+    more_lines().await;
+    let writer = async || {
+        let status: Option<String> = world
+            .redis
+            .connection()
+            .await
+            .get("analyzer_status")
+            .await
+            .unwrap();
+        let status: Value = serde_json::from_str(&status.unwrap()).unwrap();
+        status["writer"].as_str().unwrap().to_owned()
+    };
+    assert!(writer().await.contains(&named));
+    // It dies without a word: the second takes over.
+    let dead = first.id().unwrap();
+    program::signal(&first, "KILL").await;
+    let died = first.wait_with_output().await.unwrap();
+    assert!(program::text(&died.stderr).contains("recommendation written"));
+    assert_eq!(dead, first_id);
+    let before = world.lines().len();
+    let asked = std::time::Instant::now();
+    eventually("the second writes", PATIENCE, async || {
+        world.lines().len() > before
+    })
+    .await
+    .unwrap();
+    assert!(
+        asked.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        asked.elapsed()
+    );
+    says("the other analyzer is gone", 1).await;
+    assert!(writer().await.contains(&format!(":{second_id}:")));
+    // One that stops says so: the third need not wait.
+    let third = start();
+    let third_id = third.id().unwrap();
+    says("another analyzer writes the same keys", 2).await;
+    assert_eq!(program::end(second, "INT").await.0, Some(0));
+    says("the other analyzer is gone", 2).await;
+    more_lines().await;
+    assert!(writer().await.contains(&format!(":{third_id}:")));
+    assert_eq!(program::end(third, "INT").await.0, Some(0));
+    assert_once_each(&world, 9).await;
+    // Never two lines of one second.
+    let mut seconds: Vec<String> = world
+        .lines()
+        .iter()
+        .map(|line| line["timestamp"].as_str().unwrap()[..19].to_owned())
+        .collect();
+    let all = seconds.len();
+    seconds.dedup();
+    assert!(seconds.len() + 3 >= all, "{} of {all}", seconds.len());
 }
