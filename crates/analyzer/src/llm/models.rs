@@ -75,6 +75,23 @@ pub enum ListError {
     NoList,
 }
 
+impl Verdict {
+    /// What comes from the answer is cut, and the key, should the vendor repeat it, blacked out.
+    fn shown(self, key: &str) -> Self {
+        match self {
+            Self::NotOffered(names) => Self::NotOffered(names.iter().map(|name| shown(name, key)).collect()),
+            Self::Unknown(ListError::ErrorBody(words)) => {
+                Self::Unknown(ListError::ErrorBody(shown(&words, key)))
+            }
+            Self::Unknown(ListError::NotJson { beginning, source }) => Self::Unknown(ListError::NotJson {
+                beginning: shown(&beginning, key),
+                source,
+            }),
+            known => known,
+        }
+    }
+}
+
 impl ModelList {
     /// Prepares the question; connects to nothing.
     ///
@@ -131,17 +148,21 @@ impl ModelList {
 
     /// Asks for the list.
     pub async fn ask(&self) -> Verdict {
-        self.judged().await.unwrap_or_else(Verdict::Unknown)
+        let key = self.key.expose_secret();
+        match self.list(key).await {
+            Ok(list) => judge(&list, &self.model),
+            Err(error) => Verdict::Unknown(error),
+        }
+        .shown(key)
     }
 
-    async fn judged(&self) -> Result<Verdict, ListError> {
-        let key = self.key.expose_secret();
+    async fn list(&self, key: &str) -> Result<Value, ListError> {
         let request = self.http.get(&self.url).bearer_auth(key);
         let response = request.send().await.map_err(broken)?;
         if !response.status().is_success() {
             return Err(ListError::Status(response.status().as_u16()));
         }
-        judge(&read(response).await?, &self.model, key)
+        parse(&read(response).await?)
     }
 }
 
@@ -161,27 +182,34 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, ListError> {
     Ok(body)
 }
 
-fn judge(body: &[u8], model: &str, key: &str) -> Result<Verdict, ListError> {
-    let shown = |text: &str| -> String { redacted(text, key).chars().take(MAX_SHOWN).collect() };
-    let list: Value = serde_json::from_slice(body).map_err(|source| ListError::NotJson {
-        beginning: shown(String::from_utf8_lossy(body).trim_start()),
+fn parse(body: &[u8]) -> Result<Value, ListError> {
+    serde_json::from_slice(body).map_err(|source| ListError::NotJson {
+        beginning: String::from_utf8_lossy(body).trim_start().to_owned(),
         source,
-    })?;
+    })
+}
+
+fn judge(list: &Value, model: &str) -> Verdict {
     let Some(entries) = list["data"].as_array() else {
         let error = &list["error"];
         let words = error["message"].as_str().or_else(|| error.as_str());
-        return Err(match words {
-            Some(words) => ListError::ErrorBody(shown(words)),
+        return Verdict::Unknown(match words {
+            Some(words) => ListError::ErrorBody(words.to_owned()),
             None if error.is_null() => ListError::NoList,
-            None => ListError::ErrorBody(shown(&error.to_string())),
+            None => ListError::ErrorBody(error.to_string()),
         });
     };
     let names = || entries.iter().filter_map(|entry| entry["id"].as_str());
-    Ok(if names().any(|name| name == model) {
+    if names().any(|name| name == model) {
         Verdict::Offered
     } else {
-        Verdict::NotOffered(names().take(MAX_NAMES).map(shown).collect())
-    })
+        Verdict::NotOffered(names().take(MAX_NAMES).map(str::to_owned).collect())
+    }
+}
+
+/// The beginning of a foreign text, without the key.
+fn shown(text: &str, key: &str) -> String {
+    redacted(text, key).chars().take(MAX_SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -190,23 +218,27 @@ mod tests {
 
     const KEY: &str = "known-to-the-test";
 
-    fn judged(body: &str, model: &str) -> Result<Verdict, ListError> {
-        judge(body.as_bytes(), model, KEY)
+    fn judged(body: &str, model: &str) -> Verdict {
+        match parse(body.as_bytes()) {
+            Ok(list) => judge(&list, model),
+            Err(error) => Verdict::Unknown(error),
+        }
+        .shown(KEY)
     }
 
     #[test]
     fn a_model_is_in_the_list_or_not() {
         let list = r#"{"object": "list", "data": [{"id": "deepseek-flash"}, {"id": 5}]}"#;
-        assert!(matches!(judged(list, "deepseek-flash"), Ok(Verdict::Offered)));
-        let not_offered = judged(list, "deepseek-chat").unwrap();
+        assert!(matches!(judged(list, "deepseek-flash"), Verdict::Offered));
+        let not_offered = judged(list, "deepseek-chat");
         assert!(matches!(not_offered, Verdict::NotOffered(names) if names == ["deepseek-flash"]));
     }
 
     #[test]
     fn what_is_no_list_is_named_cut_and_without_the_key() {
         let said = |body: &str| match judged(body, "x") {
-            Err(error) => error.to_string(),
-            Ok(verdict) => format!("{verdict:?}"),
+            Verdict::Unknown(error) => error.to_string(),
+            verdict => format!("{verdict:?}"),
         };
         assert_eq!(said("{}"), "the answer has no list `data`");
         assert_eq!(said("[]"), "the answer has no list `data`");
@@ -226,8 +258,7 @@ mod tests {
         let ids: Vec<String> = (0..100)
             .map(|number| format!(r#"{{"id": "{number}{}{KEY}"}}"#, "y".repeat(5000)))
             .collect();
-        let Ok(Verdict::NotOffered(names)) = judged(&format!(r#"{{"data": [{}]}}"#, ids.join(",")), "x")
-        else {
+        let Verdict::NotOffered(names) = judged(&format!(r#"{{"data": [{}]}}"#, ids.join(",")), "x") else {
             panic!("not a list");
         };
         assert_eq!(names.len(), MAX_NAMES);

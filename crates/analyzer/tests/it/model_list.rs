@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use strategy_core::telemetry::error_chain;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::market::{self, KEY};
 use crate::program;
@@ -22,16 +23,19 @@ enum Then {
     Trickle,
 }
 
-/// A vendor that says this to whoever asks, and answers nothing else. Answers its base address.
-async fn vendor(beginning: String, then: Then) -> String {
+/// A vendor that says this to whoever asks, and answers nothing else, as long as the tasks live. Answers its base
+/// address.
+async fn vendor(beginning: String, then: Then) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move {
+    let mut vendor = JoinSet::new();
+    vendor.spawn(async move {
+        let mut answers = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, beginning.clone(), then));
+            answers.spawn(answer(stream, beginning.clone(), then));
         }
     });
-    url
+    (url, vendor)
 }
 
 async fn answer(mut stream: TcpStream, beginning: String, then: Then) -> std::io::Result<()> {
@@ -47,7 +51,7 @@ async fn answer(mut stream: TcpStream, beginning: String, then: Then) -> std::io
     loop {
         match then {
             Then::End => return stream.shutdown().await,
-            Then::Flood => stream.write_all(&[b' '; 65536]).await?,
+            Then::Flood => stream.write_all(&[b' '; 8192]).await?,
             Then::Trickle => {
                 stream.write_all(b" ").await?;
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -57,7 +61,7 @@ async fn answer(mut stream: TcpStream, beginning: String, then: Then) -> std::io
 }
 
 async fn said(beginning: &str, then: Then) -> String {
-    let url = vendor(beginning.to_owned(), then).await;
+    let (url, _vendor) = vendor(beginning.to_owned(), then).await;
     let text = market::yaml(std::path::Path::new("."), 1, &url, "timeout: 20");
     let config = market::config(&text);
     let list = ModelList::new(&config.analyzer.deepseek, SecretString::from(KEY)).unwrap();
@@ -99,7 +103,7 @@ async fn hostile_names_of_models_do_not_reach_the_log_as_they_are() {
         r#"{{"data": [{{"id": "a\u001b[2J\r\nERROR forged\u202e"}}, {{"id": "{KEY}"}}, {{"id": "{}"}}]}}"#,
         "z".repeat(100_000)
     );
-    let url = vendor(names, Then::End).await;
+    let (url, _vendor) = vendor(names, Then::End).await;
     let directory = program::directory(1, &url);
     let output = program::run(directory.path(), &["--once"]).await;
     let log = std::fs::read_to_string(directory.path().join("logs/strategy_agent.log")).unwrap();
