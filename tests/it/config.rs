@@ -128,6 +128,32 @@ nonsense: 1
     }
 }
 
+// A number that is none was "a number with a fraction" or "something else in the environment".
+#[tokio::test]
+async fn a_wrong_value_is_named_with_its_key_and_variable_at_a_check_and_at_a_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bad.yaml");
+    let text = "data_collector: { order_flow: { price_precision: .inf } }\nredis: { port: \"${SURELY_NOT_SET:-abc}\" }\n";
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap();
+    let expected = [
+        format!(
+            "redis.port: expected an integer from 1 to 65535, found the default text \"abc\" (${{SURELY_NOT_SET}} in {path})"
+        ),
+        format!(
+            "data_collector.order_flow.price_precision: expected a number from 0.00000001 to 1000000 of at most 15 digits, found .inf ({path})"
+        ),
+    ];
+    for program in PROGRAMS {
+        for arguments in [&["--config", path, "--check-config"][..], &["--config", path]] {
+            let checked = run(program, arguments).await;
+            assert_eq!(checked.status.code(), Some(78));
+            let lines: Vec<&str> = checked.stderr.lines().collect();
+            assert_eq!(lines, expected);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_missing_or_broken_file_is_said_to_be_so() {
     let directory = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use strategy_core::archive::Archive;
 use strategy_core::model::MinuteFootprint;
 use strategy_core::symbol::Symbol;
 
-use crate::metrics::{free_ports, scrape};
+use crate::page::{free_ports, scrape};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -20,6 +20,7 @@ mod logs;
 mod manners;
 mod metrics;
 mod oddities;
+mod page;
 mod security;
 mod signals;
 mod storage;

@@ -1,6 +1,6 @@
 //! The figures for a monitoring system, as it reads them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -9,108 +9,57 @@ use market_sim::model::{ModelConfig, ModelServer};
 use market_sim::wait::eventually;
 use redis::AsyncCommands as _;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+
+use crate::page::{Page, free_ports, scrape};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A page that was read: every sample by its name with labels.
-pub(crate) struct Page {
-    samples: BTreeMap<String, String>,
-}
+/// Figures of the collector, and the counters of its status that they are.
+const OF_COLLECTOR: [(&str, &str); 24] = [
+    ("trades_total", "trades"),
+    ("stream_frames_total", "frames"),
+    ("stream_frames_rejected_total", "frames_rejected"),
+    ("gaps_found_total", "gaps"),
+    ("gaps_healed_total", "gaps_healed"),
+    ("trades_repaired_total", "repaired_trades"),
+    ("trades_too_late_total", "trades_too_late"),
+    ("dead_rows_total", "dead_rows"),
+    ("duplicate_rows_total", "duplicates"),
+    ("rejected_rows_total", "rejected_rows"),
+    ("unreadable_rows_total", "unreadable_rows"),
+    ("missing_ids_total", "missing_ids"),
+    ("ids_left_to_history_total", "ids_left_to_history"),
+    ("minutes_sealed_total", "minutes_complete"),
+    ("minutes_incomplete_total", "minutes_incomplete"),
+    ("minutes_amended_total", "amended_minutes"),
+    ("minutes_invalidated_total", "invalidated_minutes"),
+    ("minutes_let_go_total", "minutes_let_go"),
+    ("stream_connections_total", "stream_connections"),
+    ("mute_streams_total", "mute_streams"),
+    ("rest_weight_used_total", "rest_weight"),
+    ("depth_snapshots_total", "depth_snapshots"),
+    ("depth_rejected_total", "depth_rejected"),
+    ("storage_failures_total", "storage_failures"),
+];
 
-impl Page {
-    /// Reads the text strictly: every family has HELP and TYPE once, before its samples; names and values are valid.
-    fn read(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "{text}");
-        let (mut helped, mut types) = (BTreeSet::new(), BTreeMap::new());
-        let mut samples = BTreeMap::new();
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("# HELP ") {
-                let (name, help) = rest.split_once(' ').unwrap();
-                assert!(help.ends_with('.') && helped.insert(name.to_owned()), "{line}");
-            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = rest.split_once(' ').unwrap();
-                assert!(helped.contains(name), "{line}");
-                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{line}");
-                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
-            } else {
-                let (sample, value) = line.rsplit_once(' ').unwrap();
-                let name = sample.split('{').next().unwrap();
-                let valid =
-                    |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-                assert!(
-                    name.starts_with("strategy_agent_") && name.chars().all(valid),
-                    "{line}"
-                );
-                let family = ["_bucket", "_sum", "_count"]
-                    .iter()
-                    .find_map(|end| {
-                        name.strip_suffix(end)
-                            .filter(|family| types.get(*family).is_some_and(|kind| kind == "histogram"))
-                    })
-                    .unwrap_or(name);
-                assert!(types.contains_key(family), "{line}");
-                let key = sample.trim_start_matches("strategy_agent_").to_owned();
-                assert!(value.parse::<f64>().is_ok(), "{line}");
-                assert!(samples.insert(key, value.to_owned()).is_none(), "{line}");
-            }
-        }
-        Self { samples }
+/// Every figure lies between the counters of two statuses, and every counter has a figure.
+fn agree(before: &Value, page: &Page, after: &Value, figures: &[(&str, &str)]) {
+    for (sample, counter) in figures {
+        let at = |status: &Value| status["counters"][counter].as_f64().unwrap_or_default();
+        let value = page.get(sample);
+        assert!(
+            at(before) <= value && value <= at(after),
+            "{sample}: {} {value} {}",
+            at(before),
+            at(after)
+        );
     }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.samples.contains_key(name)
+    for counter in after["counters"].as_object().unwrap().keys() {
+        let has_figure = figures.iter().any(|(_, of)| of == counter);
+        assert!(has_figure, "{counter} has no figure");
     }
-
-    fn text(&self, name: &str) -> &str {
-        let sample = self.samples.get(name);
-        sample.unwrap_or_else(|| panic!("no {name} in {:#?}", self.samples))
-    }
-
-    pub(crate) fn get(&self, name: &str) -> f64 {
-        self.text(name).parse().unwrap()
-    }
-
-    pub(crate) fn count(&self, name: &str) -> u64 {
-        self.text(name).parse().unwrap()
-    }
-
-    /// The sum of the samples whose names with labels begin so.
-    fn sum(&self, start: &str) -> u64 {
-        let of_name = self.samples.iter().filter(|(key, _)| key.starts_with(start));
-        of_name.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
-    }
-}
-
-/// Two neighbouring free ports of the loopback address.
-pub(crate) fn free_ports() -> u16 {
-    loop {
-        let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = one.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
-            return port;
-        }
-    }
-}
-
-async fn get(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .await
-        .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
-    Some(body.to_owned())
-}
-
-/// The page, once there is one.
-pub(crate) async fn scrape(port: u16) -> Option<Page> {
-    let text = get(port).await?;
-    (!text.is_empty()).then(|| Page::read(&text))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,27 +84,7 @@ async fn the_collectors_figures_agree_with_its_status_and_with_the_truth() {
     let before: Value = status(&world).await;
     let page = scrape(port).await.unwrap();
     let after: Value = eventually_newer(&world, &before).await;
-    for (sample, counter) in [
-        ("trades_total", "trades"),
-        ("stream_frames_total", "frames"),
-        ("gaps_found_total", "gaps"),
-        ("gaps_healed_total", "gaps_healed"),
-        ("trades_repaired_total", "repaired_trades"),
-        ("minutes_sealed_total", "minutes_complete"),
-        ("minutes_incomplete_total", "minutes_incomplete"),
-        ("stream_connections_total", "stream_connections"),
-        ("rest_weight_used_total", "rest_weight"),
-        ("depth_snapshots_total", "depth_snapshots"),
-    ] {
-        let at = |status: &Value| status["counters"][counter].as_f64().unwrap_or_default();
-        let value = page.get(sample);
-        assert!(
-            at(&before) <= value && value <= at(&after),
-            "{sample}: {} {value} {}",
-            at(&before),
-            at(&after)
-        );
-    }
+    agree(&before, &page, &after, &OF_COLLECTOR);
     assert!(page.get("trades_repaired_total") >= 5.0);
     assert!(page.get("trades_total") > 20.0 && page.get("minutes_sealed_total") >= 3.0);
     let known = world.exchange.stats();
@@ -339,7 +268,7 @@ async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_coun
     );
     assert_eq!(page.count("lines_waiting{for=\"log\"}"), 0);
     // Where the collector listens is its own.
-    assert!(scrape(port).await.unwrap().samples.contains_key("trades_total"));
+    assert!(scrape(port).await.unwrap().has("trades_total"));
     assert_eq!(analyzer.stop("INT").await.0, Some(0));
     assert_eq!(collector.stop("INT").await.0, Some(0));
 }

@@ -142,3 +142,35 @@ async fn a_directory_that_was_removed_is_made_again() {
     assert!(files(&world, &directory) >= 2);
     assert_eq!(collector.stop("INT").await.0, Some(0));
 }
+
+// Of every reload it was said that Redis had forgotten the minutes that had left the window.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_of_one_minute_turns_without_anything_being_forgotten() {
+    let world = World::start(WorldOptions {
+        seed: 17,
+        window: 1,
+        backfill: 1,
+        ..WorldOptions::default()
+    })
+    .await;
+    let mut collector = world.collector();
+    let has_files = async |count: usize| {
+        let recorded = world.recorded().await;
+        recorded.is_ok_and(|recorded| recorded.files.len() >= count)
+    };
+    eventually("six files", LIMIT, async || has_files(6).await)
+        .await
+        .unwrap();
+    // A connection that breaks makes the collector load the window again.
+    world.redis_proxy.cut();
+    let now = files(&world, &world.storage());
+    eventually("three more files", LIMIT, async || has_files(now + 3).await)
+        .await
+        .unwrap();
+    assert_eq!(collector.stop("INT").await.0, Some(0));
+    assert_eq!(length(&world).await, 1);
+    let log = collector.stderr();
+    for words in ["forgotten", "is not what was written last", "ERROR"] {
+        assert!(!log.contains(words), "{words} in {log}");
+    }
+}

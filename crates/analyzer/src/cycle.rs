@@ -27,8 +27,9 @@ use crate::agree::{Missing, missing};
 use crate::archive::Archive;
 use crate::feed::{Feed, Rejected};
 use crate::journal::{Journal, JournalError};
-use crate::recommendation::Recommendation;
-use crate::status::{Board, RedisUse};
+use crate::recommendation::{Recommendation, day_spending};
+use crate::redis_use::RedisUse;
+use crate::status::Board;
 
 /// First and longest wait before Redis is asked again.
 const REDIS_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -383,7 +384,8 @@ impl Cycle {
     }
 
     fn note_journal(&self, error: Option<&JournalError>) {
-        if self.board.trouble("journal", error.map(ToString::to_string)) {
+        let words = error.map(|error| format!("the recommendation log {}", error_chain(error)));
+        if self.board.trouble("journal", words) {
             if let Some(error) = error {
                 let error = error as &dyn Error;
                 tracing::error!(error, "the recommendation log cannot be written; lines are kept");
@@ -398,6 +400,15 @@ impl Cycle {
                 "more lines wait for the recommendation log than are kept; the oldest are given up"
             );
         }
+    }
+
+    /// Another analyzer has written until now: what it left is looked at as after a start.
+    pub fn take_over(&mut self) {
+        let (log, now) = (self.journal.tail(), self.clock.now());
+        for today in log.iter().filter_map(|line| day_spending(line)) {
+            self.adviser.absorb(today, now);
+        }
+        self.log_before = Some(log);
     }
 
     /// Tries again to write lines the log refused; called between cycles.

@@ -25,9 +25,11 @@ pub mod llm;
 mod metrics;
 pub mod purse;
 pub mod recommendation;
+pub mod redis_use;
 #[cfg(test)]
 mod sample;
 pub mod schedule;
+pub mod standing;
 pub mod status;
 pub mod tick;
 
@@ -41,9 +43,12 @@ use strategy_core::analysis::Params;
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::num::Quantity;
+use strategy_core::program::host_name;
 use strategy_core::pulse::Pulse;
-use strategy_core::store::{Store, StoreOptions};
+use strategy_core::store::{LeaseToken, Store, StoreOptions};
+use strategy_core::telemetry::LogFile;
 use strategy_core::time::{Clock, SystemClock};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +65,8 @@ use crate::llm::recording::Recording;
 use crate::purse::Purse;
 use crate::recommendation::day_spending;
 use crate::schedule::Schedule;
-use crate::status::Board;
+use crate::standing::Standing;
+use crate::status::{Board, Duty};
 
 /// Longest time a cycle waits for Redis before it goes on without data.
 const LONGEST_LOAD: Duration = Duration::from_secs(20);
@@ -74,20 +80,33 @@ const COMMANDS: u32 = 3;
 /// Time between two tries to write lines the recommendation log refused.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
 
+/// How long the first cycle waits to learn whether another analyzer writes.
+const FIRST_WORD: Duration = Duration::from_secs(3);
+
+/// How often a standby gives a sign of life.
+const STANDBY_LOOK: Duration = Duration::from_secs(10);
+
 /// How long a single cycle that is over still waits for the vendor's list of models.
 const LIST_GRACE: Duration = Duration::from_secs(1);
 
 /// Builds the analyzer's parts and spawns its tasks on the life cycle. Nothing is waited for.
 ///
-/// `replay` is a file of the archive whose recorded model answers instead of the real one.
+/// `replay` is a file of the archive whose recorded model answers instead of the real one; `log` is how the log
+/// file is doing.
 ///
 /// # Errors
 /// [`AnalyzerError`] when a part cannot be built at all.
-pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) -> Result<(), AnalyzerError> {
+pub fn run(
+    config: &Config,
+    replay: Option<Recording>,
+    log: LogFile,
+    lifecycle: &Lifecycle,
+) -> Result<(), AnalyzerError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let list = model_list(config, replay.as_ref())?;
     let options = config.redis.store_options();
-    let cycle = build(config, &options, replay, Arc::clone(&clock))?;
+    let mut cycle = build(config, &options, replay, Arc::clone(&clock))?;
+    cycle.board.log = log;
     let store = Store::new(&options).map_err(AnalyzerError::Store)?;
     let (stop, pulse) = (lifecycle.stop(), Pulse::default());
     let redis = SLACK + (options.connect_timeout + options.socket_timeout) * COMMANDS;
@@ -98,20 +117,21 @@ pub fn run(config: &Config, replay: Option<Recording>, lifecycle: &Lifecycle) ->
         let figures = metrics::serve(listen, cycle.board.clone(), options.meter, stop.clone());
         lifecycle.spawn_critical("metrics", figures);
     }
-    lifecycle.spawn_critical(
-        "status",
-        status::run(
-            cycle.board.clone(),
-            store,
-            clock,
-            (pulse.clone(), redis),
-            stop.clone(),
-        ),
-    );
+    let place = format!("{}@{}", config.binance.symbol, host_name());
+    let (standing, turn) = watch::channel(Standing::Unknown);
+    let duty = Duty {
+        pulse: pulse.clone(),
+        limit: redis,
+        token: LeaseToken::new(&place, std::process::id(), rand::random()),
+        standing,
+    };
+    let written = status::run(cycle.board.clone(), store, clock, duty, stop.clone());
+    lifecycle.spawn_critical("status", written);
     let interval = config.analyzer.analysis.interval;
     let limit = cycle.load_limit + config.analyzer.deepseek.timeout + redis;
     let steps = Steps {
         pulse,
+        turn,
         interval,
         limit,
     };
@@ -262,16 +282,25 @@ fn params(config: &Config) -> Result<Params, AnalyzerError> {
 /// When cycles run, and how they are listened to: a cycle that is over is the sign of life.
 struct Steps {
     pulse: Pulse,
+    /// Whether this analyzer writes.
+    turn: watch::Receiver<Standing>,
     interval: Duration,
     /// Longest time a cycle takes.
     limit: Duration,
 }
 
 /// Runs a cycle whenever one is due, until the program stops.
-async fn run_cycles(mut cycle: Cycle, steps: Steps, stop: CancellationToken) -> Result<(), Infallible> {
+async fn run_cycles(mut cycle: Cycle, mut steps: Steps, stop: CancellationToken) -> Result<(), Infallible> {
     let schedule = Schedule::new(Instant::now(), steps.interval);
     steps.pulse.beat("cycles", steps.limit);
-    while !stop.is_cancelled() {
+    loop {
+        let waited = wait_for_turn(&mut steps, &stop).await;
+        if stop.is_cancelled() {
+            break;
+        }
+        if waited {
+            cycle.take_over();
+        }
         match cycle.run(&stop).await {
             // A log that refuses is reported once, where it is noticed, and the line is kept.
             Ok(_) | Err(CycleError::Journal(_)) => {}
@@ -285,6 +314,30 @@ async fn run_cycles(mut cycle: Cycle, steps: Steps, stop: CancellationToken) -> 
     }
     cycle.close().await;
     Ok(())
+}
+
+/// Waits as long as another analyzer writes the lines; true if one did.
+async fn wait_for_turn(steps: &mut Steps, stop: &CancellationToken) -> bool {
+    let known = async {
+        let known = steps.turn.wait_for(|standing| *standing != Standing::Unknown);
+        known.await.is_ok()
+    };
+    // Without an answer of Redis nothing is known of another, and a line says so.
+    let _in_time = stop
+        .run_until_cancelled(tokio::time::timeout(FIRST_WORD, known))
+        .await;
+    let mut waited = false;
+    while *steps.turn.borrow_and_update() == Standing::Standby {
+        waited = true;
+        steps.pulse.beat("cycles", STANDBY_LOOK + steps.limit);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            changed = steps.turn.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep(STANDBY_LOOK) => {}
+        }
+    }
+    waited
 }
 
 async fn wait_until(cycle: &mut Cycle, due: Instant, stop: &CancellationToken) {

@@ -52,11 +52,11 @@ fn run(arguments: &Arguments) -> ExitCode {
             program::print_error(&format!("error: {}", error_chain(&error)));
             ExitCode::from(program::EXIT_ARGUMENTS)
         }
-        Ok(replay) => program::run("analyzer", &arguments.config, |config, lifecycle| {
+        Ok(replay) => program::run("analyzer", &arguments.config, |config, log, lifecycle| {
             if arguments.once {
                 analyzer::run_once(&config, replay, lifecycle)
             } else {
-                analyzer::run(&config, replay, lifecycle)
+                analyzer::run(&config, replay, log, lifecycle)
             }
         }),
     }

@@ -61,6 +61,16 @@ fn text(board: &Board, meter: &StoreMeter) -> String {
         "Documents in Redis that are not what the layout says.",
         count("unreadable_documents"),
     );
+    page.counter(
+        "foreign_minutes_total",
+        "Minutes in Redis that are of another market.",
+        count("foreign_minutes"),
+    );
+    page.counter(
+        "log_lines_lost_total",
+        "Lines that the log file did not take.",
+        board.log.lost_lines(),
+    );
     let outcomes = totals
         .outcomes
         .iter()
@@ -132,7 +142,7 @@ fn text(board: &Board, meter: &StoreMeter) -> String {
         "1 for a part that is unwell.",
         unwell
             .into_iter()
-            .chain([("redis", facts.redis_unwell)])
+            .chain([("redis", facts.redis_unwell), ("log", facts.log_unwell)])
             .map(|(part, is_unwell)| (vec![("part", part)], u8::from(is_unwell))),
     );
     page.into_text()

@@ -13,16 +13,22 @@ use strategy_core::degraded::Reason;
 use strategy_core::lifecycle::{notify_ready, notify_status};
 use strategy_core::model::advice::{AbstainReason, Action};
 use strategy_core::pulse::Pulse;
-use strategy_core::store::{AnalyzerStatus, ModelStatus, Spending, Store, StoreError};
+use strategy_core::store::{AnalyzerStatus, LeaseToken, ModelStatus, Spending, Store, StoreError, Writer};
 use strategy_core::symbol::Symbol;
-use strategy_core::telemetry::error_chain;
+use strategy_core::telemetry::LogFile;
 use strategy_core::time::{Clock, format_time};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::recommendation::Recommendation;
+use crate::redis_use::{Redis, RedisFacts, RedisUse, redis_words};
+use crate::standing::Standing;
 
 /// Time between two writes; the layout promises five seconds at most.
 const PERIOD: Duration = Duration::from_secs(4);
+
+/// Time between two looks at the status of another analyzer.
+const STANDBY_PERIOD: Duration = Duration::from_secs(2);
 
 /// Longest time for the last write, when the program stops.
 const LAST_WRITE: Duration = Duration::from_millis(500);
@@ -33,6 +39,8 @@ pub struct Board {
     symbol: Symbol,
     clock: Arc<dyn Clock>,
     facts: Arc<Mutex<Facts>>,
+    /// How the log file is doing.
+    pub log: LogFile,
 }
 
 #[derive(Debug, Default)]
@@ -72,115 +80,8 @@ pub(crate) struct Figures {
     pub(crate) unwell: BTreeSet<&'static str>,
     /// Redis does not answer, or refuses something.
     pub(crate) redis_unwell: bool,
-}
-
-/// What the program does with Redis; each is noted by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RedisUse {
-    /// Reading the market data.
-    Load,
-    /// Storing the analysis.
-    Analysis,
-    /// Storing the recommendation.
-    Recommendation,
-    /// Reading and storing what the model cost.
-    Spending,
-    /// Writing the status.
-    Status,
-}
-
-/// What is known of Redis, by the last try of each use.
-#[derive(Debug, Default)]
-struct RedisFacts {
-    /// What was said last; none before anything was.
-    said: Option<Redis>,
-    unanswered: BTreeMap<RedisUse, DateTime<Utc>>,
-    refused: BTreeMap<RedisUse, Refusal>,
-}
-
-/// What Redis refuses, and since when.
-#[derive(Debug)]
-struct Refusal {
-    words: String,
-    since: DateTime<Utc>,
-}
-
-/// How Redis is, as the log says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Redis {
-    Answers,
-    Away,
-    Refuses,
-}
-
-impl RedisFacts {
-    /// Notes how a use went; answers how Redis is, if that is to be said.
-    fn note(&mut self, part: RedisUse, error: Option<&StoreError>, at: DateTime<Utc>) -> Option<Redis> {
-        let is_away = matches!(error, Some(StoreError::Unreachable { .. }));
-        let mut is_new = false;
-        let away_since = self.unanswered.remove(&part);
-        let before = self.refused.remove(&part);
-        if is_away {
-            self.unanswered.insert(part, away_since.unwrap_or(at));
-        } else if let Some(error) = error {
-            let words = redis_words(error);
-            let mut known = before.iter().chain(self.refused.values());
-            let same = known.find(|known| known.words == words);
-            is_new = same.is_none();
-            let since = same.map_or(at, |known| known.since);
-            self.refused.insert(part, Refusal { words, since });
-        }
-        let now = if is_away {
-            Redis::Away
-        } else if self.refused.is_empty() {
-            Redis::Answers
-        } else {
-            Redis::Refuses
-        };
-        let changed = self.said.replace(now) != Some(now);
-        (changed || is_new).then_some(now)
-    }
-
-    /// What is wrong, each once. The status itself is left out: where it can be read it was written.
-    fn troubles(&self, now: DateTime<Utc>) -> Vec<String> {
-        let said = |words: String, since: DateTime<Utc>| Reason::new(words, since).text(now);
-        let parts = self
-            .unanswered
-            .iter()
-            .filter(|(part, _)| **part != RedisUse::Status);
-        let unanswered =
-            parts.map(|(part, since)| said(format!("redis did not answer when {}", part.words()), *since));
-        let refused = self.refused.iter().filter(|(part, _)| **part != RedisUse::Status);
-        let refused = refused.map(|(_, refusal)| said(refusal.words.clone(), refusal.since));
-        let mut troubles: Vec<String> = unanswered.chain(refused).collect();
-        troubles.dedup();
-        troubles
-    }
-}
-
-impl RedisUse {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Load => "the market data were read",
-            Self::Analysis => "the analysis was stored",
-            Self::Recommendation => "the recommendation was stored",
-            Self::Spending => "the model's cost was read or stored",
-            Self::Status => "the status was written",
-        }
-    }
-}
-
-/// What is wrong with Redis, for a person.
-fn redis_words(error: &StoreError) -> String {
-    match error {
-        StoreError::Unreachable { .. } => "redis does not answer".to_owned(),
-        // Without a password everything is refused alike, and said once.
-        StoreError::Refused { source, .. } if source.code() == Some("NOAUTH") => {
-            format!("redis refuses: {source}")
-        }
-        StoreError::Refused { action, source } => format!("redis refuses: {action}: {source}"),
-        other => error_chain(other),
-    }
+    /// The log file cannot be written.
+    pub(crate) log_unwell: bool,
 }
 
 impl Board {
@@ -190,6 +91,7 @@ impl Board {
             symbol,
             clock,
             facts: Arc::default(),
+            log: LogFile::default(),
         }
     }
 
@@ -240,14 +142,16 @@ impl Board {
 
     /// Everything a monitoring system is told.
     pub(crate) fn figures(&self) -> Figures {
+        let log_unwell = self.log.trouble().is_some();
         let facts = self.facts();
         Figures {
+            log_unwell,
             counters: facts.counters.clone(),
             totals: facts.totals.clone(),
             last_analysis: facts.last_analysis,
             last_recommendation: facts.last_recommendation,
             unwell: facts.troubles.keys().copied().collect(),
-            redis_unwell: !facts.redis.unanswered.is_empty() || !facts.redis.refused.is_empty(),
+            redis_unwell: !facts.redis.is_well(),
         }
     }
 
@@ -291,11 +195,14 @@ impl Board {
 
     /// The status at this time.
     pub fn status(&self, is_running: bool, redis_connected: bool, now: DateTime<Utc>) -> AnalyzerStatus {
+        let log = self.log.trouble();
         let facts = self.facts();
         let mut degraded = facts.redis.troubles(now);
         degraded.extend(facts.troubles.values().map(|reason| reason.text(now)));
+        degraded.extend(log);
         AnalyzerStatus {
             is_running,
+            writer: String::new(),
             symbol: self.symbol.as_str().to_owned(),
             redis_connected,
             last_analysis: facts.last_analysis.map(format_time),
@@ -308,8 +215,21 @@ impl Board {
     }
 }
 
-/// Writes the status until the program stops, and once more then. The pulse is told of every write, which
-/// takes no longer than the limit beside it.
+/// How the status is written, and what is learnt by it.
+#[derive(Debug)]
+pub struct Duty {
+    /// Told of every write.
+    pub pulse: Pulse,
+    /// Longest time a write takes.
+    pub limit: Duration,
+    /// Names this process.
+    pub token: LeaseToken,
+    /// Whether this analyzer is the one that writes.
+    pub standing: watch::Sender<Standing>,
+}
+
+/// Writes the status until the program stops, and once more then. Where that of another analyzer stands which
+/// runs, this one waits as its standby.
 ///
 /// # Errors
 /// None; Redis may come and go.
@@ -317,33 +237,41 @@ pub async fn run(
     board: Board,
     mut store: Store,
     clock: Arc<dyn Clock>,
-    (pulse, limit): (Pulse, Duration),
+    duty: Duty,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let mut ready = false;
+    let document = |is_running: bool| AnalyzerStatus {
+        writer: duty.token.as_str().to_owned(),
+        ..board.status(is_running, true, clock.now())
+    };
     loop {
-        let mut status = board.status(true, true, clock.now());
-        status.degraded.extend(pulse.troubles());
+        let mut status = document(true);
+        status.degraded.extend(duty.pulse.troubles());
         let outcome = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             outcome = store.put_analyzer_status(&status) => outcome,
         };
         board.redis(RedisUse::Status, outcome.as_ref().err());
+        Standing::note(&duty.standing, &outcome);
         if outcome.is_ok() && !std::mem::replace(&mut ready, true) {
             notify_ready();
         }
-        notify_status(&words(&status, outcome.as_ref().err()));
-        pulse.beat("status", PERIOD + limit);
+        let (words, period) = match &outcome {
+            Ok(Writer::Other(other)) => (format!("standby: {other} writes the same keys"), STANDBY_PERIOD),
+            outcome => (words(&status, outcome.as_ref().err()), PERIOD),
+        };
+        notify_status(&words);
+        duty.pulse.beat("status", period + duty.limit);
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(period) => {}
         }
     }
-    let last = board.status(false, true, clock.now());
     // Late or failed, the key expires by itself.
-    let _written = tokio::time::timeout(LAST_WRITE, store.put_analyzer_status(&last)).await;
+    let _written = tokio::time::timeout(LAST_WRITE, store.put_analyzer_status(&document(false))).await;
     Ok(())
 }
 
@@ -365,6 +293,7 @@ fn words(status: &AnalyzerStatus, redis: Option<&StoreError>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis_use::tests::wrong_type;
 
     /// A clock that stands at midnight.
     #[derive(Debug)]
@@ -402,76 +331,12 @@ mod tests {
                 &board.status(true, true, DateTime::UNIX_EPOCH),
                 Some(&wrong_type())
             ),
-            "depth_snapshot_5000 in redis is a hash, not a list"
+            "depth_snapshot_5000 in redis is a hash, not a list: rename or delete that key"
         );
-    }
-
-    fn wrong_type() -> StoreError {
-        StoreError::WrongType {
-            key: "depth_snapshot_5000".to_owned(),
-            kind: "hash".to_owned(),
-            wanted: "list",
-        }
     }
 
     fn degraded(board: &Board) -> Vec<String> {
         board.status(true, true, DateTime::UNIX_EPOCH).degraded
-    }
-
-    #[tokio::test]
-    async fn a_change_of_redis_is_said_once_whoever_notices_it() {
-        let options = strategy_core::store::StoreOptions {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-            db: 0,
-            username: String::new(),
-            password: None,
-            tls: false,
-            tls_ca: None,
-            meter: Arc::default(),
-            key_prefix: String::new(),
-            socket_timeout: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(1),
-        };
-        let away = Store::new(&options).unwrap().ping().await.unwrap_err();
-        let (away, foreign) = (Some(&away), wrong_type());
-        let mut redis = RedisFacts::default();
-        assert_eq!(
-            redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH),
-            Some(Redis::Answers)
-        );
-        assert_eq!(redis.note(RedisUse::Load, None, DateTime::UNIX_EPOCH), None);
-        assert_eq!(
-            redis.note(RedisUse::Status, away, DateTime::UNIX_EPOCH),
-            Some(Redis::Away)
-        );
-        assert_eq!(redis.note(RedisUse::Load, away, DateTime::UNIX_EPOCH), None);
-        assert_eq!(
-            redis.troubles(DateTime::UNIX_EPOCH),
-            ["redis did not answer when the market data were read since 00:00 UTC"]
-        );
-        assert_eq!(
-            redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH),
-            Some(Redis::Answers)
-        );
-        assert_eq!(
-            redis.note(RedisUse::Load, Some(&foreign), DateTime::UNIX_EPOCH),
-            Some(Redis::Refuses)
-        );
-        assert_eq!(redis.note(RedisUse::Status, None, DateTime::UNIX_EPOCH), None);
-        assert_eq!(
-            redis.note(RedisUse::Load, Some(&foreign), DateTime::UNIX_EPOCH),
-            None
-        );
-        assert_eq!(
-            redis.troubles(DateTime::UNIX_EPOCH),
-            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
-        );
-        assert_eq!(
-            redis.note(RedisUse::Load, None, DateTime::UNIX_EPOCH),
-            Some(Redis::Answers)
-        );
-        assert!(redis.troubles(DateTime::UNIX_EPOCH).is_empty());
     }
 
     #[test]
@@ -480,7 +345,7 @@ mod tests {
         board.redis(RedisUse::Load, Some(&wrong_type()));
         assert_eq!(
             degraded(&board),
-            ["depth_snapshot_5000 in redis is a hash, not a list since 00:00 UTC"]
+            ["depth_snapshot_5000 in redis is a hash, not a list: rename or delete that key since 00:00 UTC"]
         );
         board.redis(RedisUse::Load, None);
         assert!(degraded(&board).is_empty());

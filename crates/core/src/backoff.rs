@@ -63,6 +63,43 @@ mod tests {
         assert_eq!(backoff.attempts(), 1);
     }
 
+    /// Programs that lost the same peer at one moment come back one after the other, over half of every wait.
+    #[test]
+    fn the_waits_of_many_programs_are_spread_evenly_over_the_upper_half() {
+        let mut programs = vec![Backoff::new(Duration::from_millis(500), Duration::from_secs(30)); 101];
+        for full_ms in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
+            let waits: Vec<Duration> = (0..=100)
+                .zip(&mut programs)
+                .map(|(share, program)| program.next_delay(f64::from(share) / 100.0))
+                .collect();
+            let full = Duration::from_millis(full_ms);
+            assert_eq!((waits[0], waits[50], waits[100]), (full / 2, full * 3 / 4, full));
+            // A hundredth of the upper half lies between any two neighbours, but for rounding.
+            let step = full / 200;
+            for pair in waits.windows(2) {
+                let apart = pair[1].saturating_sub(pair[0]);
+                let least = step.saturating_sub(Duration::from_micros(1));
+                assert!(
+                    apart >= least && apart <= step + Duration::from_micros(1),
+                    "{apart:?}"
+                );
+            }
+        }
+    }
+
+    /// The exchange allows 300 attempts in five minutes.
+    #[test]
+    fn attempts_stay_far_inside_300_in_five_minutes_with_the_shortest_jitter() {
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+        let (mut uptime, mut attempts) = (Duration::ZERO, 0);
+        while uptime < Duration::from_secs(300) {
+            attempts += 1;
+            uptime += backoff.next_delay(0.0);
+        }
+        // Six short waits, which are 15.75 s together, and then one every 15 s.
+        assert_eq!(attempts, 25);
+    }
+
     proptest! {
         #[test]
         fn a_wait_is_never_zero_and_never_above_the_cap(

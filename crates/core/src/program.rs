@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::config::{Config, ConfigErrors, Environment, Warning, process_environment, with_env_file};
 use crate::lifecycle::{Lifecycle, install_tls_provider};
 use crate::store::{AnalyzerStatus, CollectorStatus, StatusVerdict, Store, StoreError};
-use crate::telemetry;
+use crate::telemetry::{self, LogFile};
 use crate::time::{Clock as _, SystemClock};
 use crate::visible;
 
@@ -37,10 +37,11 @@ const RUNTIME_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs a daemon until it is asked to stop or fails.
 ///
-/// `wire` builds the daemon's parts and spawns its tasks on the life cycle; it must not wait for anything.
+/// `wire` builds the daemon's parts and spawns its tasks on the life cycle; it must not wait for anything. It is
+/// told how the log file is doing.
 pub fn run<F, E>(name: &'static str, config_path: &Path, wire: F) -> ExitCode
 where
-    F: FnOnce(Config, &Lifecycle) -> Result<(), E>,
+    F: FnOnce(Config, LogFile, &Lifecycle) -> Result<(), E>,
     E: Error + 'static,
 {
     install_tls_provider();
@@ -71,7 +72,7 @@ where
         for warning in warnings {
             tracing::warn!("configuration: {warning}");
         }
-        if let Err(error) = wire(config, &lifecycle) {
+        if let Err(error) = wire(config, telemetry.log_file(), &lifecycle) {
             lifecycle.fail("start failed", &error);
         }
         let code = lifecycle.finish().await;
@@ -228,6 +229,13 @@ pub fn print(text: &str) -> ExitCode {
 pub fn print_error(lines: &str) {
     // There is nowhere else to report to.
     let _written = writeln!(io::stderr().lock(), "{}", visible::lines(lines));
+}
+
+/// Name of this machine, for those that share its keys; empty where it cannot be read.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn load(config_path: &Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {

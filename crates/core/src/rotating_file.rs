@@ -196,13 +196,17 @@ fn size_if_same(file: &File, path: &Path) -> io::Result<Option<u64>> {
 /// Creates the directory of `path` with its parents.
 ///
 /// # Errors
-/// When a directory cannot be created.
+/// When a directory cannot be created; it is named.
 pub fn create_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => DirBuilder::new()
             .recursive(true)
             .mode(DIRECTORY_MODE)
-            .create(parent),
+            .create(parent)
+            .map_err(|error| {
+                let words = format!("the directory {} cannot be made: {error}", parent.display());
+                io::Error::new(error.kind(), words)
+            }),
         _ => Ok(()),
     }
 }

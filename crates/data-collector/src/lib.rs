@@ -35,13 +35,14 @@ mod shared;
 mod signs;
 mod tasks;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
+use strategy_core::program::host_name;
 use strategy_core::pulse::Pulse;
 use strategy_core::store::LeaseToken;
+use strategy_core::telemetry::LogFile;
 use strategy_core::time::SystemClock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -58,12 +59,12 @@ use crate::signs::Signs;
 /// File in `storage/` that remembers an order of the exchange to wait.
 const HOLD_FILE: &str = ".rest_hold";
 
-/// Spawns the collector on the life cycle. Nothing is waited for.
+/// Spawns the collector on the life cycle. Nothing is waited for. `log` is how the log file is doing.
 ///
 /// # Errors
 /// [`CollectorError`] when a part cannot be built at all.
-pub fn run(config: &Config, lifecycle: &Lifecycle) -> Result<(), CollectorError> {
-    let plan = Plan::new(config)?;
+pub fn run(config: &Config, log: LogFile, lifecycle: &Lifecycle) -> Result<(), CollectorError> {
+    let plan = Plan::new(config, log)?;
     let stop = lifecycle.stop();
     let current = Current::default();
     if let Some(listen) = config.metrics.collector {
@@ -78,12 +79,13 @@ struct Plan {
     settings: Settings,
     rest: Arc<RestClient>,
     signs: Signs,
+    log: LogFile,
     pulse: Pulse,
     started: Instant,
 }
 
 impl Plan {
-    fn new(config: &Config) -> Result<Self, CollectorError> {
+    fn new(config: &Config, log: LogFile) -> Result<Self, CollectorError> {
         let (settings, started) = (settings(config), Instant::now());
         let rest = RestClient::new(
             settings.symbol.clone(),
@@ -99,6 +101,7 @@ impl Plan {
         let pulse = Pulse::default();
         Ok(Self {
             signs: Signs::new(pulse.clone(), &settings.store, config.binance.timeout),
+            log,
             pulse,
             settings,
             rest: Arc::new(rest.map_err(CollectorError::Http)?),
@@ -111,7 +114,7 @@ impl Plan {
         // A standby of another market must see that it will never have a use for these keys.
         let place = format!("{}@{}", settings.symbol, host_name());
         let token = LeaseToken::new(&place, std::process::id(), rand::random());
-        Arc::new(Shared::new(
+        let mut shared = Shared::new(
             settings,
             Arc::new(SystemClock),
             rest,
@@ -119,7 +122,9 @@ impl Plan {
             self.signs.clone(),
             stop,
             self.started,
-        ))
+        );
+        shared.log = self.log.clone();
+        Arc::new(shared)
     }
 }
 
@@ -192,12 +197,4 @@ fn settings(config: &Config) -> Settings {
         backfill_minutes: flow.backfill_minutes,
         retention_days: config.data_collector.storage_retention_days,
     }
-}
-
-/// Name of this machine, for the lease; empty where it cannot be read.
-fn host_name() -> String {
-    let path = PathBuf::from("/proc/sys/kernel/hostname");
-    std::fs::read_to_string(path)
-        .map(|name| name.trim().to_owned())
-        .unwrap_or_default()
 }

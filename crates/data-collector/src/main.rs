@@ -22,8 +22,8 @@ fn main() -> ExitCode {
             })
         }
         None if arguments.check_config => program::check_config(&arguments.config),
-        None => program::run("data-collector", &arguments.config, |config, lifecycle| {
-            data_collector::run(&config, lifecycle)
+        None => program::run("data-collector", &arguments.config, |config, log, lifecycle| {
+            data_collector::run(&config, log, lifecycle)
         }),
     }
 }

@@ -9,6 +9,7 @@ use strategy_core::metrics::{self, Page};
 use tokio_util::sync::CancellationToken;
 
 use crate::health::{Part, Snapshot};
+use crate::recorder::RecorderCounts;
 use crate::shared::Shared;
 
 /// What the present term shares; none before the first.
@@ -64,7 +65,9 @@ fn text(shared: &Shared) -> String {
         u8::from(owner),
     );
     stream(&mut page, shared, &state);
+    rows(&mut page, state.recorder);
     minutes(&mut page, shared, &state);
+    rare(&mut page, &state);
     let count = |name: &str| state.counters.get(name).copied().unwrap_or_default();
     page.counter(
         "depth_snapshots_total",
@@ -85,6 +88,11 @@ fn text(shared: &Shared) -> String {
         "storage_failures_total",
         "Attempts to write a file that failed.",
         count("storage_failures"),
+    );
+    page.counter(
+        "log_lines_lost_total",
+        "Lines that the log file did not take.",
+        shared.log.lost_lines(),
     );
     resources(&mut page, shared, &state);
     page.into_text()
@@ -130,6 +138,74 @@ fn stream(page: &mut Page, shared: &Shared, state: &Snapshot) {
         "Trades that REST gave for gaps.",
         counts.repaired_trades,
     );
+}
+
+/// Rows and ids that are not simply the next trade.
+fn rows(page: &mut Page, counts: RecorderCounts) {
+    for (name, help, count) in [
+        (
+            "dead_rows_total",
+            "Ids that the exchange has emptied.",
+            counts.dead_rows,
+        ),
+        ("duplicate_rows_total", "Ids that came again.", counts.duplicates),
+        (
+            "rejected_rows_total",
+            "Rows that cannot be true.",
+            counts.rejected_rows,
+        ),
+        (
+            "unreadable_rows_total",
+            "Ids whose row in REST is no trade.",
+            counts.unreadable_rows,
+        ),
+        (
+            "missing_ids_total",
+            "Ids that the exchange does not have.",
+            counts.hole_ids,
+        ),
+        (
+            "ids_left_to_history_total",
+            "Ids behind a gap that REST did not fill in time.",
+            counts.left_to_history,
+        ),
+        (
+            "minutes_amended_total",
+            "Finished minutes that got one more trade.",
+            counts.amended_minutes,
+        ),
+        (
+            "minutes_invalidated_total",
+            "Finished minutes that turned out to lack a trade.",
+            counts.invalidated_minutes,
+        ),
+    ] {
+        page.counter(name, help, count);
+    }
+}
+
+/// What should hardly ever happen.
+fn rare(page: &mut Page, state: &Snapshot) {
+    for (name, help, counter) in [
+        (
+            "mute_streams_total",
+            "Trade streams given up because they lacked trades.",
+            "mute_streams",
+        ),
+        (
+            "minutes_let_go_total",
+            "Minutes dropped while Redis was away, to be asked for again.",
+            "minutes_let_go",
+        ),
+        (
+            "trades_too_late_total",
+            "Trades of minutes that had left the window.",
+            "trades_too_late",
+        ),
+    ] {
+        let count = state.counters.get(counter).copied().unwrap_or_default();
+        page.counter(name, help, count);
+    }
 }
 
 fn minutes(page: &mut Page, shared: &Shared, state: &Snapshot) {
@@ -212,7 +288,54 @@ fn resources(page: &mut Page, shared: &Shared, state: &Snapshot) {
         "1 for a part that is unwell.",
         unwell
             .into_iter()
-            .chain([("request_budget", notices)])
+            .chain([
+                ("request_budget", notices),
+                ("log", shared.log.trouble().is_some()),
+            ])
             .map(|(part, is_unwell)| (vec![("part", part)], u8::from(is_unwell))),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_has_its_own_figure() {
+        let counts = RecorderCounts {
+            dead_rows: 1,
+            duplicates: 2,
+            rejected_rows: 3,
+            unreadable_rows: 4,
+            hole_ids: 5,
+            left_to_history: 6,
+            amended_minutes: 7,
+            invalidated_minutes: 8,
+            ..RecorderCounts::default()
+        };
+        let names = ["mute_streams", "minutes_let_go", "trades_too_late"];
+        let mut state = Snapshot::default();
+        state.counters.extend(names.into_iter().zip(9..));
+        let mut page = Page::default();
+        rows(&mut page, counts);
+        rare(&mut page, &state);
+        let text = page.into_text();
+        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            samples,
+            [
+                "strategy_agent_dead_rows_total 1",
+                "strategy_agent_duplicate_rows_total 2",
+                "strategy_agent_rejected_rows_total 3",
+                "strategy_agent_unreadable_rows_total 4",
+                "strategy_agent_missing_ids_total 5",
+                "strategy_agent_ids_left_to_history_total 6",
+                "strategy_agent_minutes_amended_total 7",
+                "strategy_agent_minutes_invalidated_total 8",
+                "strategy_agent_mute_streams_total 9",
+                "strategy_agent_minutes_let_go_total 10",
+                "strategy_agent_trades_too_late_total 11",
+            ]
+        );
+    }
 }

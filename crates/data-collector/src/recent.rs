@@ -30,8 +30,9 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Notes what was stored; `newest` is the newest minute of the window.
-    pub(crate) fn note(&mut self, changes: Vec<WindowChange>, newest: Option<Minute>) {
+    /// Notes what was stored; `window` is as it is since then. What left it is in a file, and not expected there.
+    pub(crate) fn note(&mut self, changes: Vec<WindowChange>, window: &WindowImage) {
+        let newest = window.newest();
         for change in changes {
             let (footprint, replaced) = match change {
                 WindowChange::Prepend(footprint) | WindowChange::Append(footprint) => (footprint, false),
@@ -43,6 +44,9 @@ impl Recent {
             if (footprint.complete && young) || (!footprint.complete && replaced) {
                 self.versions.push_back(footprint);
             }
+        }
+        if let Some(oldest) = window.oldest() {
+            self.versions.retain(|kept| kept.minute >= oldest);
         }
         while self.versions.len() > KEPT {
             self.versions.pop_front();
@@ -99,8 +103,8 @@ mod tests {
     /// What was stored as the last thing, and what stands in Redis after its crash.
     fn forgotten(stored: MinuteFootprint, after_crash: &[MinuteFootprint]) -> Forgotten {
         let mut recent = Recent::default();
-        let newest = Some(stored.minute);
-        recent.note(vec![WindowChange::Replace(0, stored)], newest);
+        let before = window(std::slice::from_ref(&stored));
+        recent.note(vec![WindowChange::Replace(0, stored)], &before);
         recent.forgotten_in(&window(after_crash))
     }
 
@@ -138,15 +142,31 @@ mod tests {
     }
 
     #[test]
+    fn what_left_the_window_is_not_forgotten() {
+        let (mut recent, mut image) = (Recent::default(), WindowImage::default());
+        for number in 0..6 {
+            let turned = minute(number, 20, true);
+            image = image.plan([(turned.minute, turned.clone())].into(), 1).after;
+            recent.note(vec![WindowChange::Prepend(turned)], &image);
+        }
+        assert_eq!(recent.forgotten_in(&image), Forgotten::default());
+        // The turn itself was forgotten: the minute before stands there again.
+        let found = recent.forgotten_in(&window(&[minute(4, 20, true)]));
+        assert_eq!(found.minutes, [minute(5, 20, true)]);
+    }
+
+    #[test]
     fn only_the_last_version_of_a_few_minutes_is_kept() {
         let mut recent = Recent::default();
+        let mut image = WindowImage::default();
         for number in 0..100 {
-            let newest = Minute::from_number(number).unwrap();
-            recent.note(vec![WindowChange::Prepend(minute(number, 7, true))], Some(newest));
-            recent.note(
-                vec![WindowChange::Replace(0, minute(number, 8, true))],
-                Some(newest),
-            );
+            let versions = [7, 8].map(|last_id| minute(number, last_id, true));
+            image = image
+                .plan([(versions[0].minute, versions[0].clone())].into(), 10)
+                .after;
+            let [first, second] = versions;
+            recent.note(vec![WindowChange::Prepend(first)], &image);
+            recent.note(vec![WindowChange::Replace(0, second)], &image);
         }
         let forgotten = recent.forgotten_in(&WindowImage::default());
         assert_eq!(forgotten.minutes.len(), KEPT);

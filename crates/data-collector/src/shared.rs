@@ -7,6 +7,7 @@ use std::time::Duration;
 use strategy_core::num::BucketWidth;
 use strategy_core::store::{LeaseToken, StoreError, StoreOptions, WindowImage};
 use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::LogFile;
 use strategy_core::time::{Clock, Minute};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) incomplete_files: Mutex<BTreeSet<Minute>>,
     pub(crate) token: LeaseToken,
     pub(crate) signs: Signs,
+    /// How the log file is doing.
+    pub(crate) log: LogFile,
     /// The window as the persisting task knows it; `None` until it was loaded for the first time.
     pub(crate) window: watch::Sender<Option<Arc<WindowImage>>>,
     /// True from the moment the lease was taken for the first time.
@@ -82,6 +85,7 @@ impl Shared {
             incomplete_files: Mutex::default(),
             token,
             signs,
+            log: LogFile::default(),
             window: watch::Sender::new(None),
             owned: watch::Sender::new(false),
             stop,

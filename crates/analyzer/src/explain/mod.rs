@@ -39,7 +39,7 @@ pub struct Question<'a> {
     pub snapshot: Option<&'a Path>,
     /// A directory of `trades_*.json` files.
     pub minutes: Option<&'a Path>,
-    /// The market, where the files do not name it; otherwise that of the configuration.
+    /// The market, where the files do not name it.
     pub symbol: Option<&'a Symbol>,
     /// How the value area is grown.
     pub rule: ValueAreaRule,
@@ -77,5 +77,5 @@ pub fn explain(question: &Question<'_>, config: &Config) -> Result<String, Expla
         },
         &params,
     );
-    Ok(table::text(&report, params.tick))
+    Ok(table::text(&report, market.is_named, params.tick))
 }

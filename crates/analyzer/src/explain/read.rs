@@ -66,6 +66,8 @@ pub enum Reason {
 #[derive(Debug)]
 pub(super) struct Market {
     pub(super) symbol: Symbol,
+    /// The market was named, by a file or in the question.
+    pub(super) is_named: bool,
     pub(super) now: DateTime<Utc>,
     pub(super) snapshot: Option<DepthSnapshot>,
     pub(super) minutes: Vec<MinuteFootprint>,
@@ -86,7 +88,7 @@ enum Book {
     Answer(Answer),
 }
 
-/// Reads everything asked for. `configured` is the market where neither files nor question name one.
+/// Reads everything asked for. `configured` stands for the market where neither files nor question name one.
 pub(super) fn market(question: &Question<'_>, configured: &Symbol) -> Result<Market, FileError> {
     let book = question
         .snapshot
@@ -106,6 +108,7 @@ pub(super) fn market(question: &Question<'_>, configured: &Symbol) -> Result<Mar
             minutes.push(minute);
         }
     }
+    let is_named = named.is_some();
     let symbol = named.unwrap_or_else(|| configured.clone());
     let ended = minutes.iter().map(|minute| minute.minute.next().start()).max();
     let snapshot = match book {
@@ -124,6 +127,7 @@ pub(super) fn market(question: &Question<'_>, configured: &Symbol) -> Result<Mar
     let now = arrived.max(ended).or(question.at).unwrap_or(DateTime::UNIX_EPOCH);
     Ok(Market {
         symbol,
+        is_named,
         now,
         snapshot,
         minutes,

@@ -12,20 +12,27 @@ use strategy_core::num::BucketWidth;
 
 use super::evidence;
 
+/// What stands in place of what trades say where no minutes of them were given.
+const NO_FLOW: &str = "no minutes of trades: there is no flow";
+
 /// The whole report. Volumes are in base units, prices in quote currency.
-pub(super) fn text(report: &MarketReport, tick: BucketWidth) -> String {
+pub(super) fn text(report: &MarketReport, is_market_named: bool, tick: BucketWidth) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
-    let _written = write(&mut text, report, tick);
+    let _written = write(&mut text, report, is_market_named, tick);
     text
 }
 
-fn write(to: &mut String, report: &MarketReport, tick: BucketWidth) -> fmt::Result {
+fn write(to: &mut String, report: &MarketReport, is_market_named: bool, tick: BucketWidth) -> fmt::Result {
     let data = &report.data_honesty;
     writeln!(
         to,
         "{} as of {}",
-        report.symbol.as_str(),
+        if is_market_named {
+            report.symbol.as_str()
+        } else {
+            "market not stated,"
+        },
         report.timestamp.format("%Y-%m-%d %H:%M:%S UTC")
     )?;
     writeln!(
@@ -48,13 +55,18 @@ fn write(to: &mut String, report: &MarketReport, tick: BucketWidth) -> fmt::Resu
     )?;
     zones(to, "VACUUMS: hardly anything rests", &report.vacuum_ranges)?;
     traded(to, report)?;
-    resonance(to, &report.resonance)?;
+    resonance(to, report)?;
     unknown(to, report)?;
     advice(to, report, tick)
 }
 
 fn heading(to: &mut String, words: &str) -> fmt::Result {
     writeln!(to, "\n{words}")
+}
+
+/// True if no minute of trades is in the report.
+fn is_without_flow(report: &MarketReport) -> bool {
+    report.data_honesty.minutes_used == 0
 }
 
 fn nothing(to: &mut String) -> fmt::Result {
@@ -89,11 +101,18 @@ fn context(to: &mut String, report: &MarketReport) -> fmt::Result {
         maybe_real(found.imbalance_0_5),
         maybe_real(found.imbalance_1_0)
     )?;
+    write!(
+        to,
+        "  resting within 1 %: bids {}, asks {}",
+        found.bid_volume_1_0.get(),
+        found.ask_volume_1_0.get()
+    )?;
+    if is_without_flow(report) {
+        return writeln!(to, "\n  {NO_FLOW}");
+    }
     writeln!(
         to,
-        "  resting within 1 %: bids {}, asks {}; mean span of a minute {} % of mid",
-        found.bid_volume_1_0.get(),
-        found.ask_volume_1_0.get(),
+        "; mean span of a minute {} % of mid",
         maybe_real(found.minute_range_percent)
     )?;
     for delta in &report.flow_deltas {
@@ -143,7 +162,11 @@ fn levels(to: &mut String, title: &str, levels: &[Level], report: &MarketReport)
             writeln!(to, "      {lead} {}", evidence::piece(piece))?;
         }
         writeln!(to, "      life: {}", evidence::life(level))?;
-        writeln!(to, "      tests: {}", evidence::tests(&level.confirmation))?;
+        if is_without_flow(report) {
+            writeln!(to, "      tests: {NO_FLOW}")?;
+        } else {
+            writeln!(to, "      tests: {}", evidence::tests(&level.confirmation))?;
+        }
     }
     Ok(())
 }
@@ -185,6 +208,12 @@ fn text_of(number: Number) -> String {
 
 fn traded(to: &mut String, report: &MarketReport) -> fmt::Result {
     heading(to, "TRADED VOLUME")?;
+    if is_without_flow(report) {
+        return writeln!(
+            to,
+            "  {NO_FLOW}, so neither point of control, value area, nodes nor stacked imbalances"
+        );
+    }
     let Some(area) = &report.value_area else {
         return writeln!(to, "  no trades");
     };
@@ -255,8 +284,12 @@ fn nodes(to: &mut String, name: &str, nodes: &[VolumeNode]) -> fmt::Result {
     Ok(())
 }
 
-fn resonance(to: &mut String, zones: &[ResonanceZone]) -> fmt::Result {
+fn resonance(to: &mut String, report: &MarketReport) -> fmt::Result {
     heading(to, "RESONANCE: resting quantity and trades say the same")?;
+    let zones: &[ResonanceZone] = &report.resonance;
+    if is_without_flow(report) {
+        writeln!(to, "  {NO_FLOW} to say the same as the book")?;
+    }
     if zones.is_empty() {
         return nothing(to);
     }

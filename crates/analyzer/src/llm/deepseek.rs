@@ -343,7 +343,7 @@ fn without_secret(value: Value, key: &str) -> Value {
 }
 
 /// Replaces every word that shows the key, its last characters or something of its kind.
-fn redacted(message: &str, key: &str) -> String {
+pub(super) fn redacted(message: &str, key: &str) -> String {
     let tail = key.get(key.len().saturating_sub(4)..).unwrap_or(key);
     let words: Vec<&str> = message
         .split(' ')

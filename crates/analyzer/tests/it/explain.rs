@@ -105,6 +105,41 @@ fn the_one_row_rule_can_be_asked_for() {
     );
 }
 
+// The heading named the market of the defaults, and what only trades can tell was printed as zeros.
+#[test]
+fn a_book_alone_has_a_market_only_where_one_is_stated_and_no_flow() {
+    let at = ["--at", "2025-04-14T00:00:00Z"];
+    let explained = |options: &[&str]| {
+        let output = explain(&[&["--snapshot", BOOK], &at[..], options].concat());
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explained(&[]);
+    assert!(
+        text.starts_with("market not stated, as of 2025-04-14 00:00:00 UTC\n"),
+        "{text}"
+    );
+    assert!(!text.contains("BTCFDUSD") && !text.contains(" delta "), "{text}");
+    assert!(
+        !text.contains("never tested") && !text.contains("span of a minute"),
+        "{text}"
+    );
+    let flow = "no minutes of trades: there is no flow";
+    for expected in [
+        format!("\n  {flow}\n\nRESISTANCE"),
+        format!("\nTRADED VOLUME\n  {flow}, so neither point of control, value area,"),
+        format!("say the same\n  {flow}"),
+        format!("\n      tests: {flow}\n"),
+    ] {
+        assert!(text.contains(&expected), "{expected:?} in {text}");
+    }
+    let stated = explained(&["--symbol", "BTCUSDT"]);
+    assert_eq!(
+        stated.replacen("BTCUSDT as of", "market not stated, as of", 1),
+        text
+    );
+}
+
 #[test]
 fn a_file_that_cannot_be_used_is_named_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();

@@ -2,6 +2,8 @@
 //!
 //! Case names follow the sections of the vendor fact sheet: waiting, finish reasons, HTTP errors, quirks.
 
+mod http;
+
 use std::time::Duration;
 
 use analyzer::recommendation::Recommendation;
@@ -160,121 +162,6 @@ fn finish_reasons() -> Vec<Case> {
         case("an empty one", Phase::Final, ended(""), INVALID, 2),
         case("none", Phase::Any, missing, INVALID, 1),
         case("calls cut off", Phase::Any, cut_calls, INVALID, 1),
-    ]
-}
-
-fn http_errors() -> Vec<Case> {
-    let error = |status| ModelReply::error(status, "no");
-    vec![
-        case("400", Phase::Any, error(400), Said::Rules("request_rejected"), 1),
-        case(
-            "401",
-            Phase::Any,
-            ModelReply::unauthorized(),
-            Said::Rules("unauthorized"),
-            1,
-        ),
-        case(
-            "402",
-            Phase::Any,
-            ModelReply::no_balance(),
-            Said::Rules("no_balance"),
-            1,
-        ),
-        case("403", Phase::Any, error(403), Said::Rules("unauthorized"), 1),
-        case("404", Phase::Any, error(404), Said::Rules("request_rejected"), 1),
-        case("413", Phase::Any, error(413), Said::Rules("request_rejected"), 1),
-        case(
-            "422 in plain text",
-            Phase::Any,
-            ModelReply::unprocessable_text(),
-            Said::Rules("request_rejected"),
-            1,
-        ),
-        once(
-            "429 once",
-            Phase::Any,
-            ModelReply::rate_limited(None),
-            Said::Model,
-            3,
-        ),
-        once(
-            "429 with a short wait",
-            Phase::Any,
-            ModelReply::rate_limited(Some(1)),
-            Said::Model,
-            3,
-        ),
-        case(
-            "429, always",
-            Phase::Any,
-            ModelReply::rate_limited(None),
-            Said::Rules("rate_limited"),
-            3,
-        ),
-        case(
-            "429 with an hour to wait",
-            Phase::Any,
-            ModelReply::rate_limited(Some(3600)),
-            Said::Rules("rate_limited"),
-            1,
-        ),
-        once("500 once", Phase::Any, error(500), Said::Model, 3),
-        case(
-            "500, always",
-            Phase::Any,
-            error(500),
-            Said::Rules("overloaded"),
-            3,
-        ),
-        case(
-            "502 in markup, always",
-            Phase::Any,
-            ModelReply::bad_gateway_html(),
-            Said::Rules("overloaded"),
-            3,
-        ),
-        once("503 in the last round", Phase::Final, error(503), Said::Model, 3),
-    ]
-}
-
-fn http_successes_that_are_none() -> Vec<Case> {
-    vec![
-        case(
-            "200 with an error",
-            Phase::Any,
-            ModelReply::body(r#"{"error":{"message":"busy"}}"#),
-            Said::Rules("unreadable"),
-            3,
-        ),
-        case(
-            "200 with markup",
-            Phase::Any,
-            ModelReply::body("<html>"),
-            Said::Rules("unreadable"),
-            3,
-        ),
-        case(
-            "200 with an array",
-            Phase::Any,
-            ModelReply::body("[]"),
-            Said::Rules("unreadable"),
-            3,
-        ),
-        case(
-            "200 with no choices",
-            Phase::Any,
-            ModelReply::body(r#"{"choices":[]}"#),
-            Said::Rules("unreadable"),
-            3,
-        ),
-        case(
-            "a body without end",
-            Phase::Any,
-            ModelReply::body("x".repeat(2_000_000)),
-            Said::Rules("unreachable"),
-            3,
-        ),
     ]
 }
 
@@ -474,8 +361,8 @@ async fn a_model_that_ends_in_every_way() {
 
 #[tokio::test]
 async fn a_model_that_answers_with_errors() {
-    play_all(http_errors()).await;
-    play_all(http_successes_that_are_none()).await;
+    play_all(http::errors()).await;
+    play_all(http::successes_that_are_none()).await;
 }
 
 #[tokio::test]

@@ -13,14 +13,22 @@ use strategy_core::model::{DepthLevel, DepthSnapshot};
 use strategy_core::num::Quantity;
 use strategy_core::store::encode_depth;
 
-use crate::market;
 use crate::world::{PATIENCE, Running, World, once};
+use crate::{market, program};
 
 /// Longest a cycle may take that has nothing to wait for.
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// The configuration of a world without a model, with `redis` in front of the other settings of that section.
 fn config(world: &World, redis: &str, interval: u32) -> Config {
+    let environment = [("REDIS_PASSWORD".to_owned(), "known-to-the-test".to_owned())].into();
+    Config::parse(&yaml(world, redis, interval), "test.yaml", &environment)
+        .unwrap()
+        .0
+}
+
+/// The text of the same.
+fn yaml(world: &World, redis: &str, interval: u32) -> String {
     let text = market::yaml(
         world.directory.path(),
         world.redis.port(),
@@ -28,9 +36,7 @@ fn config(world: &World, redis: &str, interval: u32) -> Config {
         "timeout: 1, enabled: false",
     );
     let text = text.replace("redis: {", &format!("redis: {{{redis}"));
-    let text = format!("{text}  analysis: {{interval_seconds: {interval}}}\n");
-    let environment = [("REDIS_PASSWORD".to_owned(), "known-to-the-test".to_owned())].into();
-    Config::parse(&text, "test.yaml", &environment).unwrap().0
+    format!("{text}  analysis: {{interval_seconds: {interval}}}\n")
 }
 
 /// Runs one command.
@@ -94,6 +100,52 @@ async fn a_key_of_another_type_is_named_in_the_line_at_once_and_in_the_status() 
         .await
         .unwrap();
         assert!(running.stop().await.0);
+    }
+}
+
+/// The key was not named, every cycle said it twice, and a foreign list of changes was called a window.
+#[tokio::test]
+async fn a_foreign_key_where_the_analyzer_writes_or_reads_is_named_once_and_cycles_go_on() {
+    for (key, stops_advice) in [
+        ("trading_recommendations", false),
+        ("trades_window_changes", true),
+    ] {
+        let world = World::new().await;
+        command(&world, &format!("DEL {key}")).await;
+        command(&world, &format!("HSET {key} a b")).await;
+        // Of the same name as the results, and in nobody's way.
+        command(&world, "HSET analysis_results a b").await;
+        let text = yaml(&world, "", 1);
+        std::fs::write(world.directory.path().join("analyzer.yaml"), text).unwrap();
+        let program = program::command(world.directory.path()).spawn().unwrap();
+        eventually("three lines", PATIENCE, async || world.lines().len() >= 3)
+            .await
+            .unwrap();
+        let words = format!("{key} in redis is a hash, not a list: rename or delete that key");
+        eventually("the status names it", PATIENCE, async || {
+            let reasons = world.degraded().await.unwrap_or_default();
+            matches!(&reasons[..], [reason] if reason.starts_with(&words))
+        })
+        .await
+        .unwrap();
+        let status = if stops_advice { "abstain" } else { "ok" };
+        assert_eq!(world.lines()[2]["status"], status);
+        command(&world, &format!("DEL {key}")).await;
+        eventually("the status is well again", PATIENCE, async || {
+            world.degraded().await.is_some_and(|reasons| reasons.is_empty())
+        })
+        .await
+        .unwrap();
+        eventually("all lines are in redis", PATIENCE, async || {
+            world.in_redis().await.len() >= 3
+        })
+        .await
+        .unwrap();
+        assert_eq!(program::end(program, "INT").await.0, Some(0));
+        let log = world.directory.path().join("logs/strategy_agent.log");
+        let said = std::fs::read_to_string(log).unwrap();
+        assert_eq!(said.matches(&words).count(), 1, "{said}");
+        assert_eq!(said.matches("redis answers").count(), 2, "{said}");
     }
 }
 

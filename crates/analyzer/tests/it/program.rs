@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use crate::market::{self, KEY};
 
 /// Longest wait for anything a test waits for.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_analyzer"));
@@ -47,7 +47,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-async fn signal(child: &Child, name: &str) {
+pub(crate) async fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
     let status = Command::new("kill")
         .args(["-s", name, &id])
@@ -321,38 +321,6 @@ async fn one_cycle_ends_with_code_zero_and_logs_to_both_places() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_in_time_whatever_it_is_doing() {
-    let redis = market_in_redis().await;
-    let model = ModelServer::start(ModelConfig::default()).await.unwrap();
-    model.script().always(ModelReply::Hang);
-
-    let hanging = directory(redis.port(), &model.url());
-    let child = command(hanging.path()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("the model is asked", PATIENCE, async || {
-        !model.requests().is_empty()
-    })
-    .await
-    .unwrap();
-    let (code, took) = end(child, "TERM").await;
-    assert!(
-        code == Some(0) && took < Duration::from_secs(3),
-        "{code:?} {took:?}"
-    );
-
-    // Nobody listens on that port.
-    let lonely = directory(1, &model.url());
-    let child = command(lonely.path()).stderr(Stdio::null()).spawn().unwrap();
-    let log = lonely.path().join("logs/strategy_agent.log");
-    let waits = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("redis does not answer"));
-    eventually("it waits for redis", PATIENCE, waits).await.unwrap();
-    let (code, took) = end(child, "INT").await;
-    assert!(
-        code == Some(0) && took < Duration::from_secs(3),
-        "{code:?} {took:?}"
-    );
-}
-
-#[tokio::test]
 async fn an_outage_of_redis_is_said_once_and_so_is_its_end() {
     let mut redis = market_in_redis().await;
     let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
@@ -390,40 +358,6 @@ async fn an_outage_of_redis_is_said_once_and_so_is_its_end() {
     assert_eq!(count(log, "redis does not answer"), 1);
     assert_eq!(count(log, "redis answers"), 2);
     assert_eq!(count(log, "WARN"), 1);
-}
-
-/// B8: a signal during the start was forgotten.
-#[tokio::test]
-async fn a_signal_during_the_start_counts() {
-    let redis = market_in_redis().await;
-    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
-    let child = command(directory.path()).stderr(Stdio::null()).spawn().unwrap();
-    let log = directory.path().join("logs/strategy_agent.log");
-    eventually("the first line of the log", PATIENCE, async || log.exists())
-        .await
-        .unwrap();
-    let (code, took) = end(child, "TERM").await;
-    assert!(
-        code == Some(0) && took < Duration::from_secs(3),
-        "{code:?} {took:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_reader_that_stalls_does_not_stop_it() {
-    let redis = market_in_redis().await;
-    let directory = directory(redis.port(), "http://127.0.0.1:1/v1");
-    // Its standard error is a pipe nobody reads.
-    let child = command(directory.path()).spawn().unwrap();
-    let line = directory.path().join("logs/trading_recommendations_btcfdusd.log");
-    eventually("a line", PATIENCE, async || line.exists())
-        .await
-        .unwrap();
-    let (code, took) = end(child, "INT").await;
-    assert!(
-        code == Some(0) && took < Duration::from_secs(3),
-        "{code:?} {took:?}"
-    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 use strategy_core::config::Config;
 use strategy_core::lifecycle::Lifecycle;
 use strategy_core::model::MinuteFootprint;
+use strategy_core::telemetry::LogFile;
 use tempfile::TempDir;
 
 use crate::market::{self, KEY};
@@ -119,7 +120,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(config: &Config) -> Self {
         let lifecycle = Lifecycle::without_signals(Duration::from_secs(4));
-        analyzer::run(config, None, &lifecycle).unwrap();
+        analyzer::run(config, None, LogFile::default(), &lifecycle).unwrap();
         Self { lifecycle }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Expanded {
     pub(super) variables: Vec<String>,
     /// Variables that are unset and have no default.
     pub(super) unset: Vec<String>,
+    /// A part of the text was the value of a variable, which no message shows.
+    pub(super) is_foreign: bool,
     /// The value is one expansion and nothing else, without a non-empty default: fit for a secret.
     pub(super) is_reference: bool,
 }
@@ -26,6 +28,7 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
         text: String::with_capacity(text.len()),
         variables: Vec::new(),
         unset: Vec::new(),
+        is_foreign: false,
         is_reference: false,
     };
     let mut rest = text;
@@ -48,7 +51,10 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
         default_given |= default.is_some_and(|default| !default.is_empty());
         match (environment.get(name), default) {
             (Some(value), Some(default)) if value.is_empty() => expanded.text.push_str(default),
-            (Some(value), _) => expanded.text.push_str(value),
+            (Some(value), _) => {
+                expanded.is_foreign |= !value.is_empty();
+                expanded.text.push_str(value);
+            }
             (None, Some(default)) => expanded.text.push_str(default),
             (None, None) => expanded.unset.push(name.to_owned()),
         }
@@ -96,6 +102,13 @@ mod tests {
         check("${EMPTY:-fallback}", "fallback", false);
         check("${EMPTY}", "", true);
         check("${NONE:-}", "", true);
+    }
+
+    #[test]
+    fn text_is_foreign_only_where_a_variable_gave_some_of_it() {
+        let is_foreign = |text| expand(text, &environment()).unwrap().is_foreign;
+        assert!(is_foreign("${HOST}") && is_foreign("a${HOST:-b}"));
+        assert!(!is_foreign("${NONE:-db}") && !is_foreign("${EMPTY:-db}") && !is_foreign("${EMPTY}"));
     }
 
     #[test]

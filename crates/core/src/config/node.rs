@@ -41,6 +41,30 @@ impl Node {
     }
 }
 
+/// Most characters of a value that a message shows.
+const MAX_SHOWN: usize = 40;
+
+impl Node {
+    /// What it is and, where that is short, its value, for an error message.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) if value.is_nan() => ".nan".to_owned(),
+            Self::Float(value) if value.is_infinite() && value.is_sign_negative() => "-.inf".to_owned(),
+            Self::Float(value) if value.is_infinite() => ".inf".to_owned(),
+            // As it is written, with an exponent where it has many zeros.
+            Self::Float(value) => format!("{value:?}"),
+            Self::Text(text) if text.chars().count() > MAX_SHOWN => {
+                let start: String = text.chars().take(MAX_SHOWN).collect();
+                format!("text that begins with {start:?}")
+            }
+            Self::Text(text) => format!("text {text:?}"),
+            Self::Null | Self::List(_) | Self::Map(_) => self.kind().to_owned(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodeVisitor)

@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration, and where a value came from.
 //!
 //! Problems are collected, never thrown one by one, so that one run names all of them. No problem ever
-//! shows a value that came from the environment or from a secret file.
+//! shows a value that came from the environment, unless it is a number, or from a secret file.
 
 use std::fmt;
 

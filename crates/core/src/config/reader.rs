@@ -2,7 +2,8 @@
 //!
 //! The getters are in `values` and `secret_value`. Every getter takes a key and its default, and always returns a usable value: a problem is noted and the
 //! default goes on, so that the rest is checked too. What must stay true: a getter names each key it
-//! asks for, so [`Section::finish`] knows what is unknown; no message shows a value from the environment.
+//! asks for, so [`Section::finish`] knows what is unknown; no message shows a value from the
+//! environment that is no number.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,6 +14,9 @@ use super::expand::expand;
 use super::nearest::nearest;
 use super::node::Node;
 use super::problem::{Origin, Problem, Warning};
+
+/// Longest number from the environment that a message shows; a longer one may be a key made of digits.
+const MAX_NUMBER: usize = 20;
 
 /// What all sections of one document share.
 pub(super) struct Context<'a> {
@@ -86,8 +90,10 @@ pub(super) struct Section<'c> {
 pub(super) struct Given {
     /// The value, text already expanded.
     pub(super) node: Node,
-    /// It came from the environment: never shown, and text may stand for a number.
+    /// It names variables of the environment: text may stand for a number.
     pub(super) expanded: bool,
+    /// A part of it is the value of a variable: not shown unless it is a number.
+    pub(super) foreign: bool,
 }
 
 impl<'c> Section<'c> {
@@ -179,6 +185,7 @@ impl<'c> Section<'c> {
                 return Some(Given {
                     node,
                     expanded: false,
+                    foreign: false,
                 });
             }
         };
@@ -193,6 +200,7 @@ impl<'c> Section<'c> {
             return Some(Given {
                 node: Node::Text(text),
                 expanded: false,
+                foreign: false,
             });
         }
         self.came_from(key, expanded.variables);
@@ -200,6 +208,7 @@ impl<'c> Section<'c> {
             return Some(Given {
                 node: Node::Text(expanded.text),
                 expanded: true,
+                foreign: expanded.is_foreign,
             });
         }
         self.unset(key, &expanded.unset);
@@ -223,18 +232,9 @@ impl<'c> Section<'c> {
         }
     }
 
-    pub(super) fn wrong_type(&self, key: &str, expected: &str, given: &Given) {
-        if given.expanded {
-            self.problem(
-                key,
-                format_args!("expected {expected}, found something else in the environment"),
-            );
-        } else {
-            self.problem(
-                key,
-                format_args!("expected {expected}, found {}", given.node.kind()),
-            );
-        }
+    /// Notes that a value is not what is `expected`, and what it is.
+    pub(super) fn wrong_type(&self, key: &str, expected: impl fmt::Display, given: &Given) {
+        self.problem(key, format_args!("expected {expected}, found {}", found(given)));
     }
 
     /// A key of the Python version that means nothing here.
@@ -265,4 +265,26 @@ impl<'c> Section<'c> {
             }
         }
     }
+}
+
+/// A value as a message shows it. Of text that came from the environment only numbers are shown: whatever
+/// else it is may be a secret in the wrong place.
+fn found(given: &Given) -> String {
+    let Node::Text(text) = &given.node else {
+        return given.node.shown();
+    };
+    let number = text.trim();
+    let is_number = number.len() <= MAX_NUMBER && (number.parse::<f64>().is_ok() || is_special(number));
+    match (given.foreign && !is_number, given.expanded) {
+        (true, _) => "text from the environment, which is not shown".to_owned(),
+        (false, true) if text.is_empty() => "nothing".to_owned(),
+        (false, true) if !given.foreign => format!("the default {}", given.node.shown()),
+        (false, _) => given.node.shown(),
+    }
+}
+
+/// True for what YAML has for numbers that are none.
+fn is_special(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    matches!(unsigned.to_ascii_lowercase().as_str(), ".inf" | ".nan")
 }

@@ -106,10 +106,10 @@ extra: 1
 ";
     let found = problems(text, &[]);
     let expected = [
-        "logging.level: must be one of TRACE, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, OFF (test.yaml)",
+        "logging.level: expected one of TRACE, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, OFF, found text \"LOUD\" (test.yaml)",
         "redis.key_prefix: environment variable PREFIX is not set; set it or write ${PREFIX:-default} (${PREFIX} in test.yaml)",
         "redis.port: 70000 is out of range, 1 to 65535 (test.yaml)",
-        "redis.db: expected an integer, found text (test.yaml)",
+        "redis.db: expected an integer from 0 to 65535, found text \"zero\" (test.yaml)",
         "redis.password: holds a literal secret; write ${VARIABLE} alone or use the *_file key (test.yaml)",
         "redis.hots: unknown key; the nearest valid one is redis.host (test.yaml)",
         "binance.symbol: not a symbol: \"btcfdusd\" (2 to 30 upper-case letters and digits, for instance BTCFDUSD) (test.yaml)",
@@ -165,7 +165,7 @@ fn ranges_are_kept() {
     );
     refused(
         "analyzer: {analysis: {interval_seconds: .inf}}",
-        "analyzer.analysis.interval_seconds: expected a number, found a number with a fraction (test.yaml)",
+        "analyzer.analysis.interval_seconds: expected a number from 1 to 86400 of at most 15 digits, found .inf (test.yaml)",
     );
     refused(
         "analyzer: {analysis: {flow_window_minutes: 90, profile_window_minutes: 60}}",
@@ -173,7 +173,7 @@ fn ranges_are_kept() {
     );
     refused(
         "redis: {port: '6379'}",
-        "redis.port: expected an integer, found text (test.yaml)",
+        "redis.port: expected an integer from 1 to 65535, found text \"6379\" (test.yaml)",
     );
 }
 
@@ -204,7 +204,68 @@ data_collector: {order_flow: {price_precision: '${PRECISION}'}}
     );
     assert_eq!(
         problems("redis: {port: '${PORT}'}", &[("PORT", "hunter2")]),
-        ["redis.port: expected an integer, found something else in the environment (${PORT} in test.yaml)"]
+        [
+            "redis.port: expected an integer from 1 to 65535, found text from the environment, which is not shown (${PORT} in test.yaml)"
+        ]
+    );
+}
+
+#[test]
+fn a_number_that_is_none_is_shown_with_what_is_allowed_and_where_it_came_from() {
+    let text = "
+redis: {socket_timeout: -.inf, port: '${RP:-abc}'}
+binance: {timeout: .nan, rate_limit_requests_per_minute: '${RL}'}
+data_collector:
+  depth_snapshot: {window_size: '${EMPTY}'}
+  order_flow: {price_precision: .inf, window_size_minutes: 2.5, max_price_levels: '${LEVELS:-.inf}'}
+analyzer:
+  deepseek: {enabled: '${ON:-maybe}', max_cost_per_day_usd: '${BUDGET}', prices: {input_usd: 1.0e+300, output_usd: 0.1234567890123456}}
+";
+    let pairs = [("RL", "1e3"), ("BUDGET", ".nan"), ("EMPTY", "")];
+    let expected = [
+        "redis.port: expected an integer from 1 to 65535, found the default text \"abc\" (${RP} in test.yaml)",
+        "redis.socket_timeout: expected a number from 1 to 300 of at most 15 digits, found -.inf (test.yaml)",
+        "binance.rate_limit_requests_per_minute: expected an integer from 250 to 100000, found text \"1e3\" (${RL} in test.yaml)",
+        "binance.timeout: expected a number from 1 to 300 of at most 15 digits, found .nan (test.yaml)",
+        "data_collector.depth_snapshot.window_size: expected an integer from 1 to 10000, found nothing (${EMPTY} in test.yaml)",
+        "data_collector.order_flow.window_size_minutes: expected an integer from 1 to 44640, found 2.5 (test.yaml)",
+        "data_collector.order_flow.price_precision: expected a number from 0.00000001 to 1000000 of at most 15 digits, found .inf (test.yaml)",
+        "data_collector.order_flow.max_price_levels: expected an integer from 1 to 1000000, found the default text \".inf\" (${LEVELS} in test.yaml)",
+        "analyzer.deepseek.enabled: expected true or false, found the default text \"maybe\" (${ON} in test.yaml)",
+        "analyzer.deepseek.max_cost_per_day_usd: expected a number from 0 to 10000 of at most 15 digits, found text \".nan\" (${BUDGET} in test.yaml)",
+        "analyzer.deepseek.prices.input_usd: expected a number from 0 to 1000 of at most 15 digits, found 1e300 (test.yaml)",
+        "analyzer.deepseek.prices.output_usd: expected a number from 0 to 1000 of at most 15 digits, found 0.1234567890123456 (test.yaml)",
+    ];
+    assert_eq!(problems(text, &pairs), expected);
+}
+
+#[test]
+fn of_the_environment_only_numbers_are_shown() {
+    let digits = "12345678901234567890123456789012345678901234";
+    for (secret, text) in [
+        ("hunter2", "redis: {port: '${S}'}"),
+        ("hunter2", "redis: {port: '1${S}'}"),
+        ("hunter2", "redis: {tls: '${S:-false}'}"),
+        ("hunter2", "logging: {level: '${S}'}"),
+        (digits, "redis: {port: '${S}'}"),
+        (digits, "redis: {socket_timeout: '${S}'}"),
+    ] {
+        let found = problems(text, &[("S", secret)]);
+        assert!(
+            found[0].contains("found text from the environment, which is not shown (${S} in test.yaml)"),
+            "{found:?}"
+        );
+        assert!(!found[0].contains(secret), "{found:?}");
+    }
+}
+
+#[test]
+fn a_long_value_is_shown_by_its_beginning() {
+    let text = format!("redis: {{port: \"{}\\u001b\"}}", "x".repeat(300));
+    let found = problems(&text, &[]);
+    assert!(
+        found[0].contains(&format!("found text that begins with \"{}\" (", "x".repeat(40))),
+        "{found:?}"
     );
 }
 

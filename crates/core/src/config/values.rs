@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::node::Node;
 use super::reader::Section;
 use super::url::checked_url;
-use crate::num::{parse_decimal, to_f64};
+use crate::num::{SIGNIFICANT_DIGITS, parse_decimal, to_f64};
 
 impl Section<'_> {
     /// Text without control characters, trimmed.
@@ -70,7 +70,8 @@ impl Section<'_> {
             _ => None,
         };
         let Some(value) = value else {
-            self.wrong_type(key, "an integer", &given);
+            let (low, high) = (range.start(), range.end());
+            self.wrong_type(key, format_args!("an integer from {low} to {high}"), &given);
             return default;
         };
         match T::try_from(value) {
@@ -100,7 +101,12 @@ impl Section<'_> {
             _ => None,
         };
         let Some(value) = value else {
-            self.wrong_type(key, "a number", &given);
+            let (low, high) = (range.start(), range.end());
+            self.wrong_type(
+                key,
+                format_args!("a number from {low} to {high} of at most {SIGNIFICANT_DIGITS} digits"),
+                &given,
+            );
             return default;
         };
         if range.contains(&value) {
@@ -147,8 +153,10 @@ impl Section<'_> {
         let Some(given) = self.given(key) else {
             return default;
         };
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let expected = format!("one of {}", words.join(", "));
         let Node::Text(text) = &given.node else {
-            self.wrong_type(key, "text", &given);
+            self.wrong_type(key, expected, &given);
             return default;
         };
         let chosen = choices
@@ -157,8 +165,7 @@ impl Section<'_> {
         if let Some((_, chosen)) = chosen {
             return *chosen;
         }
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        self.problem(key, format_args!("must be one of {}", words.join(", ")));
+        self.wrong_type(key, expected, &given);
         default
     }
 

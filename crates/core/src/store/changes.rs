@@ -68,8 +68,8 @@ impl Store {
         invocation.key(self.keys.window()).key(self.keys.window_changes());
         let looked = self.script("look at the window", &invocation).await;
         let (length, newest, oldest, latest): (usize, String, String, String) = match looked {
-            Err(error) if error.is_wrong_type() => return Err(self.window_of_other_type().await?),
-            looked => looked?,
+            Err(error) => return Err(self.named(error, &self.window_keys()).await),
+            Ok(found) => found,
         };
         Ok(WindowHead::new(length, &newest, &oldest, &latest))
     }

@@ -30,7 +30,7 @@ pub enum StoreError {
         source: redis::RedisError,
     },
     /// A key holds something else than the layout says.
-    #[error("{key} in redis is a {kind}, not a {wanted}")]
+    #[error("{key} in redis is a {kind}, not a {wanted}: rename or delete that key")]
     WrongType {
         /// The key.
         key: String,

@@ -129,6 +129,28 @@ impl Store {
             .await
     }
 
+    /// Names, of the keys an operation worked on, the one that is of another type, if that was why it failed.
+    pub(super) async fn named(&mut self, error: StoreError, keys: &[(String, &'static str)]) -> StoreError {
+        if !error.is_wrong_type() {
+            return error;
+        }
+        for (key, wanted) in keys {
+            match self.kind_of(key).await {
+                Ok(kind) if kind != *wanted && kind != "none" => {
+                    return StoreError::WrongType {
+                        key: key.clone(),
+                        kind,
+                        wanted,
+                    };
+                }
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        // Mended meanwhile: the next try will tell.
+        error
+    }
+
     /// Runs several commands as one transaction.
     pub(super) async fn pipeline<T: FromRedisValue>(
         &mut self,

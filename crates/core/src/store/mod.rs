@@ -37,5 +37,5 @@ pub use record::{
 };
 pub use server::{FULL_FROM_PERCENT, Questions, ServerState};
 pub use spending::{DaySpending, Spending};
-pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict};
+pub use status::{AnalyzerStatus, Backfill, CollectorStatus, ModelStatus, StatusVerdict, Writer};
 pub use window::WindowContent;

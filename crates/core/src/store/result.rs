@@ -45,25 +45,29 @@ impl Store {
     /// Puts one recommendation line in front of the list. May be repeated.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    /// [`StoreError::Unreachable`], [`StoreError::Refused`] or [`StoreError::WrongType`].
     pub async fn push_recommendation(&mut self, line: &str) -> Result<(), StoreError> {
         let mut invocation = RECOMMEND.prepare_invoke();
         invocation
             .key(self.keys.recommendations())
             .arg(line)
             .arg(RECOMMENDATIONS_LIMIT);
-        self.script::<u64>("store the recommendation", &invocation)
-            .await
-            .map(|_| ())
+        match self.script::<u64>("store the recommendation", &invocation).await {
+            Err(error) => Err(self.named(error, &[(self.keys.recommendations(), "list")]).await),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The recommendation lines, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
+    /// [`StoreError::Unreachable`], [`StoreError::Refused`] or [`StoreError::WrongType`].
     pub async fn recommendations(&mut self) -> Result<Vec<String>, StoreError> {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.recommendations()).arg(0).arg(-1);
-        self.query("read the recommendations", &command).await
+        match self.query("read the recommendations", &command).await {
+            Err(error) => Err(self.named(error, &[(self.keys.recommendations(), "list")]).await),
+            lines => lines,
+        }
     }
 }

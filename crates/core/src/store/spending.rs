@@ -145,9 +145,13 @@ impl Store {
     /// Any [`StoreError`], also when what is there is no such document.
     pub async fn model_spending(&mut self) -> Result<Option<DaySpending>, StoreError> {
         let key = self.keys.model_spending();
-        let text: Option<String> = self
+        let asked = self
             .query("read the model's cost", redis::cmd("GET").arg(&key))
-            .await?;
+            .await;
+        let text: Option<String> = match asked {
+            Err(error) => return Err(self.named(error, &[(key, "string")]).await),
+            Ok(text) => text,
+        };
         let read = text.map(|text| serde_json::from_str(&text)).transpose();
         read.map_err(|source| StoreError::Decode {
             key,

@@ -1,6 +1,9 @@
 //! The status keys, and the verdict the `status` commands give on them.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
+use redis::Script;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +13,10 @@ use crate::time::{format_time, rfc3339};
 
 /// Seconds after which an unrenewed status disappears from Redis.
 pub(crate) const STATUS_TTL_SECONDS: u64 = 30;
+
+/// How long an analyzer that does not renew its status counts as running, for one that waits. It renews it every
+/// four seconds.
+const WRITER_TTL_SECONDS: u64 = 12;
 
 /// Seconds after which a status counts as stale; it is rewritten at least every five.
 const STALE_AFTER_SECONDS: i64 = 20;
@@ -62,6 +69,9 @@ pub struct CollectorStatus {
 pub struct AnalyzerStatus {
     /// False in the last status a stopping analyzer writes.
     pub is_running: bool,
+    /// Which process writes this status and the lines: market, host, process id and a random part.
+    #[serde(default)]
+    pub writer: String,
     /// The market that is analysed.
     #[serde(default)]
     pub symbol: String,
@@ -118,6 +128,32 @@ impl ModelStatus {
     }
 }
 
+/// Which analyzer's status stands in Redis: it is the one that writes lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Writer {
+    /// The one that asked.
+    This,
+    /// Another one, which has renewed it lately.
+    Other(String),
+}
+
+/// Replaces the status unless another writer's is fresh; answers that writer.
+static CLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('TYPE', KEYS[1]).ok == 'string' then
+  local read, known = pcall(cjson.decode, redis.call('GET', KEYS[1]))
+  if read and type(known) == 'table' and known.is_running == true and type(known.writer) == 'string'
+    and known.writer ~= '' and known.writer ~= ARGV[2] and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[4]) then
+    return known.writer
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+return ''
+",
+    )
+});
+
 /// What a `status` command concludes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusVerdict {
@@ -161,14 +197,25 @@ impl Store {
         self.put_status(key, &document).await
     }
 
-    /// Writes the analyzer's status.
+    /// Writes the analyzer's status, unless that of another one stands there which still runs.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn put_analyzer_status(&mut self, status: &AnalyzerStatus) -> Result<(), StoreError> {
+    pub async fn put_analyzer_status(&mut self, status: &AnalyzerStatus) -> Result<Writer, StoreError> {
         let document = json::to_string(status).map_err(StoreError::Encode)?;
-        let key = self.keys.analyzer_status();
-        self.put_status(key, &document).await
+        let mut invocation = CLAIM.prepare_invoke();
+        invocation
+            .key(self.keys.analyzer_status())
+            .arg(document)
+            .arg(&status.writer)
+            .arg(STATUS_TTL_SECONDS)
+            .arg((STATUS_TTL_SECONDS - WRITER_TTL_SECONDS) * 1000);
+        let other: String = self.script("write the status", &invocation).await?;
+        Ok(if other.is_empty() {
+            Writer::This
+        } else {
+            Writer::Other(other)
+        })
     }
 
     /// The collector's status as stored; `None` when there is none.

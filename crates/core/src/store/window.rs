@@ -273,7 +273,10 @@ impl Store {
                 }
             };
         }
-        let answer: (String, String) = self.script("change the window", &invocation).await?;
+        let answer: (String, String) = match self.script("change the window", &invocation).await {
+            Err(error) => return Err(self.named(error, &self.window_keys()).await),
+            Ok(answer) => answer,
+        };
         judge(answer)?;
         self.mark = mark;
         Ok(())
@@ -281,10 +284,13 @@ impl Store {
 
     async fn read_mark(&mut self) -> Result<String, StoreError> {
         let key = self.keys.window_mark();
-        let mark: Option<String> = self
-            .query("read the mark of the window", redis::cmd("GET").arg(key))
-            .await?;
-        Ok(mark.unwrap_or_default())
+        let read = self
+            .query::<Option<String>>("read the mark of the window", redis::cmd("GET").arg(key))
+            .await;
+        match read {
+            Err(error) => Err(self.named(error, &self.window_keys()).await),
+            Ok(mark) => Ok(mark.unwrap_or_default()),
+        }
     }
 
     /// The `count` oldest elements, oldest last, as they stand.
@@ -320,20 +326,19 @@ impl Store {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.window()).arg(start).arg(start + count - 1);
         match self.query("read the window", &command).await {
-            Err(error) if error.is_wrong_type() => Err(self.window_of_other_type().await?),
+            Err(error) => Err(self.named(error, &self.window_keys()).await),
             answer => answer,
         }
     }
 
-    /// The error for a window that is no list.
-    pub(super) async fn window_of_other_type(&mut self) -> Result<StoreError, StoreError> {
-        let key = self.keys.window();
-        let kind = self.kind_of(&key).await?;
-        Ok(StoreError::WrongType {
-            key,
-            kind,
-            wanted: "list",
-        })
+    /// The keys of the window and their types.
+    pub(super) fn window_keys(&self) -> [(String, &'static str); 4] {
+        [
+            (self.keys.window(), "list"),
+            (self.keys.window_changes(), "list"),
+            (self.keys.window_mark(), "string"),
+            (self.keys.lease(), "string"),
+        ]
     }
 
     async fn window_is_list(&mut self) -> Result<bool, StoreError> {

@@ -5,6 +5,7 @@
 //! crate that may print secrets is let through. What is logged, and how it is worded, is up to the callers.
 
 mod console;
+mod file;
 mod line;
 
 use std::io::{self, IsTerminal as _};
@@ -20,9 +21,9 @@ use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
 pub use self::line::chain as error_chain;
 
 use self::console::Console;
+use self::file::{FileSink, News};
 use self::line::{Fields, Line};
 use crate::config::LoggingConfig;
-use crate::rotating_file::RotatingFile;
 use crate::time::{Clock, SystemClock};
 
 /// Logs the bodies it cannot read, and with them what the model or a proxy sent back.
@@ -61,9 +62,25 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Lines that are missing in the log file because the disk refused them.
+    /// How the log file is doing.
+    pub fn log_file(&self) -> LogFile {
+        LogFile(Some(Arc::clone(&self.sinks)))
+    }
+}
+
+/// How the log file is doing, for the status; the default is that of a program without one.
+#[derive(Debug, Clone, Default)]
+pub struct LogFile(Option<Arc<Sinks>>);
+
+impl LogFile {
+    /// What is wrong with it and since when; none while lines get into it. A file that failed is tried first.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.as_ref()?.trouble()
+    }
+
+    /// Lines that are missing in it because the disk refused them.
     pub fn lost_lines(&self) -> u64 {
-        self.sinks.file().lost
+        self.0.as_ref().map_or(0, |sinks| sinks.file().lost())
     }
 }
 
@@ -78,11 +95,12 @@ impl Drop for Telemetry {
 /// # Errors
 /// When it was set up before.
 pub fn install(program: &'static str, logging: &LoggingConfig) -> Result<Telemetry, TelemetryError> {
-    let file = RotatingFile::new(&logging.file_path, logging.max_file_size(), logging.backup_count);
+    let path = logging.file_path.clone();
+    let file = FileSink::new(path, logging.max_file_size(), logging.backup_count);
     let sinks = Arc::new(Sinks {
         program,
         console: Console::new(io::stderr(), io::stderr().is_terminal()),
-        file: Mutex::new(FileSink::new(file)),
+        file: Mutex::new(file),
     });
     let subscriber = subscriber(Arc::clone(&sinks), logging.level);
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::AlreadyInstalled)?;
@@ -122,44 +140,6 @@ struct Sinks {
     file: Mutex<FileSink>,
 }
 
-/// The log file and how it is doing.
-#[derive(Debug)]
-struct FileSink {
-    file: RotatingFile,
-    failing: bool,
-    lost: u64,
-}
-
-impl FileSink {
-    fn new(file: RotatingFile) -> Self {
-        Self {
-            file,
-            failing: false,
-            lost: 0,
-        }
-    }
-
-    /// Appends a line; says what there is to say when the file starts or stops failing.
-    fn append(&mut self, line: &str) -> Option<String> {
-        match self.file.append(line.as_bytes()) {
-            Ok(()) if self.failing => {
-                self.failing = false;
-                Some(format!(
-                    "the log file is written again, {} lines are missing in it",
-                    self.lost
-                ))
-            }
-            Ok(()) => None,
-            Err(error) => {
-                self.lost += 1;
-                let news = !self.failing;
-                self.failing = true;
-                news.then(|| format!("the log file cannot be written: {error}"))
-            }
-        }
-    }
-}
-
 impl Sinks {
     fn file(&self) -> MutexGuard<'_, FileSink> {
         // A panic while a line was written leaves nothing half done that matters.
@@ -170,18 +150,45 @@ impl Sinks {
         // Both under one lock, so that both have the lines in the same order.
         let mut file = self.file();
         self.console.send(line.text(self.console.is_terminal()));
-        let news = file.append(&line.text(false));
-        drop(file);
-        if let Some(news) = news {
-            let line = Line::new(
-                SystemClock.now(),
-                tracing::Level::ERROR,
-                self.program,
-                "",
-                &Fields::of_message(&news),
-            );
-            self.console.send(line.text(self.console.is_terminal()));
+        let now = SystemClock.now();
+        let news = file.append(&line.text(false), now);
+        if let Some(News::Recovered(words)) = &news {
+            // A reader of the file learns what is missing where it is missing, nearly.
+            let _told = file.append(&self.line(tracing::Level::WARN, words).text(false), now);
         }
+        drop(file);
+        self.tell(news);
+    }
+
+    /// What is wrong with the log file, which is tried again before.
+    fn trouble(&self) -> Option<String> {
+        let mut file = self.file();
+        let now = SystemClock.now();
+        let news = file.retry(now, |words| self.line(tracing::Level::WARN, words).text(false));
+        let trouble = file.trouble(now);
+        drop(file);
+        self.tell(news);
+        trouble
+    }
+
+    /// Says on standard error that the log file begins or ceases to fail.
+    fn tell(&self, news: Option<News>) {
+        let line = match news {
+            None => return,
+            Some(News::Fails(words)) => self.line(tracing::Level::ERROR, &words),
+            Some(News::Recovered(words)) => self.line(tracing::Level::WARN, &words),
+        };
+        self.console.send(line.text(self.console.is_terminal()));
+    }
+
+    fn line(&self, level: tracing::Level, words: &str) -> Line {
+        Line::new(
+            SystemClock.now(),
+            level,
+            self.program,
+            "",
+            &Fields::of_message(words),
+        )
     }
 }
 
@@ -236,7 +243,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
     use std::path::Path;
 
     use super::*;
@@ -245,7 +251,7 @@ mod tests {
         Arc::new(Sinks {
             program: "analyzer",
             console: Console::new(io::sink(), false),
-            file: Mutex::new(FileSink::new(RotatingFile::new(path, 1_000_000, 1))),
+            file: Mutex::new(FileSink::new(path.to_owned(), 1_000_000, 1)),
         })
     }
 
@@ -285,18 +291,5 @@ mod tests {
             tracing::warn!(target: "h2::client", "broken");
         });
         assert_eq!(lines, [" WARN analyzer broken"]);
-    }
-
-    #[test]
-    fn a_failing_file_is_reported_once_per_change_and_counted() {
-        let directory = tempfile::tempdir().unwrap();
-        let blocker = directory.path().join("logs");
-        std::fs::File::create(&blocker).unwrap().write_all(b"x").unwrap();
-        let mut sink = FileSink::new(RotatingFile::new(&blocker.join("app.log"), 1000, 1));
-        assert!(sink.append("one\n").unwrap().contains("cannot be written"));
-        assert_eq!(sink.append("two\n"), None);
-        std::fs::remove_file(&blocker).unwrap();
-        assert!(sink.append("three\n").unwrap().contains("2 lines are missing"));
-        assert_eq!(sink.append("four\n"), None);
     }
 }

@@ -370,7 +370,7 @@ impl PersistTask {
             .apply_window(token, symbol, image, plan.leaving, &plan.changes)
             .await?;
         self.shared.signs.sign(Task::Persist, Duration::ZERO);
-        self.recent.note(plan.changes, plan.after.newest());
+        self.recent.note(plan.changes, &plan.after);
         self.adopt(plan.after);
         Ok(())
     }

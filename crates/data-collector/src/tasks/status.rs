@@ -105,6 +105,7 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
     let mut degraded = state.reasons(now);
     degraded.extend(shared.rest.transport().notices());
     degraded.extend(shared.signs.troubles());
+    degraded.extend(shared.log.trouble());
     CollectorStatus {
         is_running,
         symbol: shared.settings.symbol.to_string(),
