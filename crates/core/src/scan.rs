@@ -16,8 +16,8 @@ const MOST_DIGITS: usize = 18;
 /// Smallest mantissa that has too many digits.
 const MANTISSA_LIMIT: u64 = 10_u64.pow(SIGNIFICANT_DIGITS);
 
-/// Most places behind the point.
-const MOST_PLACES: usize = 28;
+/// Digits that are read at once.
+const CHUNK: usize = 8;
 
 /// What a mantissa is multiplied by when so many digits are put behind it.
 const POWERS_OF_TEN: [u64; MOST_DIGITS + 1] = {
@@ -46,7 +46,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes this text.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a text known beforehand is compared in whole words"
+    )]
+    #[inline(always)]
     pub fn pass(&mut self, expected: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(expected.as_bytes())?;
         Some(())
@@ -78,15 +82,8 @@ impl<'a> Scanner<'a> {
     /// Passes an integer without a sign.
     #[inline]
     pub fn unsigned(&mut self) -> Option<u64> {
-        let (mut value, mut length) = (0_u64, 0);
-        while let Some(digit) = digit_at(self.rest, length) {
-            if length == MOST_DIGITS {
-                return None;
-            }
-            value = push_digit(value, digit);
-            length += 1;
-        }
-        if length == 0 || length > 1 && self.rest.first() == Some(&b'0') {
+        let (value, length) = digits(self.rest)?;
+        if length > 1 && self.rest.first() == Some(&b'0') {
             return None;
         }
         self.rest = self.rest.get(length..)?;
@@ -119,44 +116,37 @@ impl<'a> Scanner<'a> {
     /// Passes a number of at most 15 significant digits, without sign and exponent. Its zeros at the end are gone.
     #[inline]
     pub fn decimal(&mut self) -> Option<Decimal> {
-        let bytes = self.rest;
-        let (mut mantissa, mut length) = (0_u64, 0);
-        while let Some(digit) = digit_at(bytes, length) {
-            if length == MOST_DIGITS {
-                return None;
-            }
-            mantissa = push_digit(mantissa, digit);
-            length += 1;
-        }
-        if length == 0 || length > 1 && bytes.first() == Some(&b'0') || mantissa >= MANTISSA_LIMIT {
+        let (whole, mut length) = digits(self.rest)?;
+        if length > 1 && self.rest.first() == Some(&b'0') {
             return None;
         }
-        let mut scale = 0;
-        if bytes.get(length) == Some(&b'.') {
-            length += 1;
-            let (point, mut zeros) = (length, 0);
-            while let Some(digit) = digit_at(bytes, length) {
-                length += 1;
-                zeros += 1;
-                if digit != 0 {
-                    // The zeros in front of this digit count now.
-                    mantissa = mantissa.checked_mul(*POWERS_OF_TEN.get(zeros)?)?;
-                    mantissa = mantissa.checked_add(digit)?;
-                    scale += zeros;
-                    zeros = 0;
-                }
-            }
-            if length == point || mantissa >= MANTISSA_LIMIT {
-                return None;
-            }
+        let (mut part, mut places) = (0, 0);
+        if self.rest.get(length) == Some(&b'.') {
+            (part, places) = digits(self.rest.get(length + 1..)?)?;
+            length += 1 + places;
         }
-        if matches!(bytes.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-')) {
+        if matches!(self.rest.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-')) {
             return None;
         }
-        self.rest = bytes.get(length..)?;
-        // Fewer than 2^50 in all, at most 28 places.
-        (scale <= MOST_PLACES)
-            .then(|| Decimal::from_parts(mantissa as u32, (mantissa >> 32) as u32, 0, false, scale as u32))
+        if part == 0 {
+            places = 0;
+        }
+        for zeros in [8, 4, 2, 1] {
+            let power = POWERS_OF_TEN[zeros];
+            if places > zeros && part.is_multiple_of(power) {
+                part /= power;
+                places -= zeros;
+            }
+        }
+        let mantissa = whole.checked_mul(POWERS_OF_TEN[places])?.checked_add(part)?;
+        if mantissa >= MANTISSA_LIMIT {
+            return None;
+        }
+        self.rest = self.rest.get(length..)?;
+        Some(Decimal::new(
+            i64::try_from(mantissa).ok()?,
+            u32::try_from(places).ok()?,
+        ))
     }
 
     /// Passes a number as [`Scanner::decimal`] does, with quotes around it.
@@ -169,16 +159,47 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Value and number of the digits a text begins with; `None` without one, or for more than [`MOST_DIGITS`].
 #[inline]
-fn digit_at(bytes: &[u8], at: usize) -> Option<u64> {
-    let digit = bytes.get(at)?.wrapping_sub(b'0');
-    (digit < 10).then_some(u64::from(digit))
+fn digits(text: &[u8]) -> Option<(u64, usize)> {
+    let (mut value, mut length) = (0_u64, 0);
+    loop {
+        let (part, count) = next_digits(text.get(length..)?);
+        length += count;
+        if length > MOST_DIGITS {
+            return None;
+        }
+        // So many digits always fit.
+        value = value.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(part);
+        if count < CHUNK {
+            return (length > 0).then_some((value, length));
+        }
+    }
 }
 
-/// One more digit behind at most [`MOST_DIGITS`] others, which cannot overflow.
+/// Value and number of the digits a text begins with, at most eight, all at once: reading the numbers of the
+/// exchange digit by digit is what takes longest otherwise.
 #[inline]
-fn push_digit(value: u64, digit: u64) -> u64 {
-    value.wrapping_mul(10).wrapping_add(digit)
+fn next_digits(text: &[u8]) -> (u64, usize) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let bytes = match text.first_chunk() {
+        Some(bytes) => *bytes,
+        None => {
+            let mut padded = [0; CHUNK];
+            padded[..text.len()].copy_from_slice(text);
+            padded
+        }
+    };
+    // The first byte is the lowest. One above 9 has its highest bit set, or sets it by the addition.
+    let digits = u64::from_le_bytes(bytes) ^ (EACH * 0x30);
+    let others = (digits | digits.wrapping_add(EACH * (0x80 - 10))) & (EACH * 0x80);
+    let count = others.trailing_zeros() / 8;
+    // Zeros in front instead of what is behind; then neighbours are joined to pairs, pairs to fours, fours to eight.
+    let digits = digits.checked_shl(64 - 8 * count).unwrap_or(0);
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let eight = (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff;
+    (eight, count as usize)
 }
 
 #[cfg(test)]
@@ -218,6 +239,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn digits_are_read_up_to_the_first_other_byte(bytes in prop::collection::vec(any::<u8>(), 0..12), digits in "[0-9]{0,9}") {
+            let text = [digits.as_bytes(), &bytes].concat();
+            let count = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+            let value = text[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+            prop_assert_eq!(next_digits(&text), (value, count), "{:?}", text);
+        }
+
         #[test]
         fn a_number_is_the_one_that_serde_reads(text in "[0-9]{0,20}(\\.[0-9]{0,20})?") {
             if let Some(value) = Scanner::new(&text).decimal() {

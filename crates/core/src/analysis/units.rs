@@ -141,7 +141,7 @@ mod tests {
             let price = Price::new(Decimal::new(mantissa, scale)).unwrap();
             let grid = Grid::new(width);
             let bucket = grid.bucket(price.get()).unwrap();
-            prop_assert_eq!(grid.low(bucket).get(), width.bucket_of(price).low());
+            prop_assert_eq!(grid.low(bucket).get(), width.bucket_of(price).unwrap().low());
         }
 
         #[test]

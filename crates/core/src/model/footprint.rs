@@ -86,7 +86,7 @@ impl MinuteFootprint {
     pub fn add(&mut self, trade: &AggTrade, width: BucketWidth) -> Result<(), NumError> {
         let flow = self
             .levels
-            .entry(width.bucket_of(trade.price))
+            .entry(width.bucket_of(trade.price)?)
             .or_insert(BucketFlow::EMPTY);
         let side = match trade.aggressor {
             Aggressor::Buyer => &mut flow.buy_volume,
