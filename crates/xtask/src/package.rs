@@ -26,7 +26,6 @@ pub(crate) struct DebArguments {
 /// Builds the package, shows what is in it and what lintian says. Answers where it is.
 pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
     build_programs()?;
-    build_programs()?;
     let package = pack(&arguments.revision, Size::Small)?;
     run(Command::new("dpkg").arg("-c").arg(&package))?;
     if is_there("lintian") {

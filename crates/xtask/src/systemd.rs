@@ -4,6 +4,8 @@
 //! check is one line of the table at the end; the first that fails does not stop the others.
 
 mod checks;
+mod manual;
+mod refusals;
 mod truth;
 
 use std::fs;
