@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Most names of models that are logged.
-const MAX_NAMES: usize = 20;
+pub(crate) const MAX_NAMES: usize = 20;
 
 /// The vendor's list of models.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ async fn read(mut response: reqwest::Response) -> Option<Value> {
     serde_json::from_slice(&body).ok()
 }
 
-fn judge(list: &Value, model: &str) -> Verdict {
+pub(crate) fn judge(list: &Value, model: &str) -> Verdict {
     let Some(entries) = list["data"].as_array() else {
         return Verdict::Unknown(None);
     };
