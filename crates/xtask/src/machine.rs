@@ -21,6 +21,9 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 /// Packages beside the smallest system.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,redis-server,logrotate,ca-certificates,procps,rsync,sudo";
 
+/// Longest time for fetching them, in words of `timeout`.
+const FETCH_LIMIT: &str = "15m";
+
 /// Longest time for a boot.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
@@ -140,8 +143,14 @@ impl Machine {
             remove(&base)?;
             fs::create_dir_all(&directory)?;
             println!("Fetching Debian {RELEASE} into {} ...", base.display());
-            run(Command::new("debootstrap")
-                .args(["--variant=minbase", &format!("--include={PACKAGES}"), RELEASE])
+            run(Command::new("timeout")
+                .args([
+                    FETCH_LIMIT,
+                    "debootstrap",
+                    "--variant=minbase",
+                    &format!("--include={PACKAGES}"),
+                    RELEASE,
+                ])
                 .arg(&base)
                 .arg(MIRROR)
                 .stdout(Stdio::null()))?;

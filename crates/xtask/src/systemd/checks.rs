@@ -65,7 +65,9 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
         manual::backup(machine)
     });
     lab.check("log rotation loses no line", |machine| rotation(machine));
-    lab.check("a second instance from the template", |machine| instance(machine));
+    lab.check("a further market of the manual", |machine| {
+        manual::market(machine)
+    });
     if !quick {
         lab.check("a task hung in the disk meets the watchdog", |machine| {
             hung_task(machine)
@@ -166,7 +168,7 @@ fn exposure(machine: &Machine) -> Result<String> {
         let score = line.split_whitespace().find_map(|word| word.parse::<f64>().ok());
         let score = score.with_context(|| format!("no score in {line}"))?;
         ensure!(score <= EXPOSURE, "{unit}: {score}");
-        all.push(format!("{unit} {score}"));
+        all.push(line.trim_start_matches(['→', ' ']).to_owned());
     }
     Ok(all.join(", "))
 }
@@ -190,9 +192,12 @@ fn flows(machine: &Machine) -> Result<String> {
 }
 
 fn with_key(machine: &Machine) -> Result<String> {
-    machine.run(&format!(
-        "umask 077; echo simulated-key > {KEY} && systemctl restart analyzer"
-    ))?;
+    manual::key(machine, "simulated-key")?;
+    ensure!(
+        machine.run(&format!("stat --format=%a {KEY}"))?.trim() == "600",
+        "others may read the key"
+    );
+    machine.run("systemctl restart analyzer")?;
     let line = eventually("a line of the model", SOON, || {
         let line = machine.run(&format!("tail -n 1 {LOG}"))?;
         Ok(line.contains("\"source\":\"deepseek\"").then_some(line))
@@ -344,30 +349,6 @@ fn rotation(machine: &Machine) -> Result<String> {
     Ok(format!("{old} + {new} lines in the files, {listed} in redis"))
 }
 
-fn instance(machine: &Machine) -> Result<String> {
-    let text = std::fs::read_to_string(machine.path(CONFIG))?;
-    let text = text.replacen("redis:\n", "redis:\n  key_prefix: \"second:\"\n", 1);
-    std::fs::write(machine.path("/etc/strategy-agent/SECOND.yaml"), text)?;
-    machine.run("systemctl start data-collector@SECOND analyzer@SECOND")?;
-    let log = "/var/log/strategy-agent/SECOND/trading_recommendations_btcfdusd.log";
-    eventually("data of the instance", SOON, || {
-        machine.run(&format!(
-            "test -s {log} && test -d /var/lib/strategy-agent/SECOND/storage"
-        ))?;
-        let minutes: usize = machine
-            .run("redis-cli llen second:trades_window")?
-            .trim()
-            .parse()?;
-        Ok((minutes >= 5).then_some(()))
-    })?;
-    let began = Instant::now();
-    machine.run("systemctl stop data-collector@SECOND analyzer@SECOND")?;
-    Ok(format!(
-        "own keys and directories, stopped in {:.2} s",
-        began.elapsed().as_secs_f64()
-    ))
-}
-
 fn hung_task(machine: &Machine) -> Result<String> {
     machine.run(&format!("systemctl restart {BOTH}"))?;
     let (before, bitten_before) = (pids(machine)?, bites(machine, "data-collector")?);
@@ -444,7 +425,7 @@ fn remove(machine: &Machine) -> Result<String> {
 }
 
 fn purge(machine: &Machine) -> Result<String> {
-    machine.run("rm -f /etc/strategy-agent/SECOND.yaml; apt-get purge --yes strategy-agent")?;
+    machine.run("rm -f /etc/strategy-agent/BTCUSDT.yaml; apt-get purge --yes strategy-agent")?;
     // The data's file system is mounted at its directory, which therefore stays, empty.
     let left = machine.output(
         "find /etc/strategy-agent /var/log/strategy-agent /etc/logrotate.d/strategy-agent \

@@ -1,5 +1,7 @@
 //! What `docs/operations.md` tells an operator to type is typed here as it stands there.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, Result, ensure};
 
 use super::checks::{BOTH, SOON, both_active, lines, one_more_line, whole};
@@ -9,6 +11,12 @@ use crate::machine::Machine;
 
 /// A password of the machine's own Redis; it protects nothing.
 const PASSWORD: &str = "of-the-test-machine";
+
+/// Puts the simulators in place of the exchange and the model.
+const EDITOR: &str = r#"#!/bin/sh
+exec sed -i -e 's|symbol: "BTCUSDT"|symbol: "BTCFDUSD"\n  rest_api_base: "http://127.0.0.1:18080"\n  websocket_base: "ws://127.0.0.1:18081"|' \
+    -e 's|^  deepseek:|  analysis: { interval_seconds: 10, flow_window_minutes: 8, profile_window_minutes: 8 }\n  deepseek:\n    base_url: "http://127.0.0.1:18082/v1"\n    timeout: 5|' "$1"
+"#;
 
 /// The block of commands that begins with these words, without the explanations at its line ends.
 fn block(beginning: &str) -> Result<String> {
@@ -26,14 +34,50 @@ fn block(beginning: &str) -> Result<String> {
     Ok(text.lines().map(without).collect::<Vec<_>>().join("\n"))
 }
 
+/// The line of the first start that stores the model's key, which is typed in.
+pub(super) fn key(machine: &Machine, key: &str) -> Result<()> {
+    let block = block("sudoedit /etc/strategy-agent/strategy-agent.yaml")?;
+    let line = block.lines().find(|line| line.contains("deepseek_api_key"));
+    let line = line.context("the first start does not say where the key belongs")?;
+    machine.run(&format!("echo {key} | {line}")).map(drop)
+}
+
+/// One more market: its configuration is edited so that it meets the simulated one.
+pub(super) fn market(machine: &Machine) -> Result<String> {
+    let editor = machine.path("/usr/local/bin/editor-of-the-test");
+    std::fs::write(&editor, EDITOR)?;
+    machine.run("chmod 755 /usr/local/bin/editor-of-the-test")?;
+    machine.run(&format!(
+        "export SUDO_EDITOR=/usr/local/bin/editor-of-the-test; set -e; {}",
+        block("sudo cp /usr/share/doc/strategy-agent/examples/instance.yaml")?
+    ))?;
+    let log = "/var/log/strategy-agent/BTCUSDT/trading_recommendations_btcfdusd.log";
+    eventually("data of the instance", SOON, || {
+        machine.run(&format!(
+            "test -s {log} && test -d /var/lib/strategy-agent/BTCUSDT"
+        ))?;
+        let minutes: usize = machine
+            .run("redis-cli llen btcusdt:trades_window")?
+            .trim()
+            .parse()?;
+        Ok((minutes >= 5).then_some(()))
+    })?;
+    let began = Instant::now();
+    machine.run("systemctl stop data-collector@BTCUSDT analyzer@BTCUSDT")?;
+    Ok(format!(
+        "own keys and directories, stopped in {:.2} s",
+        began.elapsed().as_secs_f64()
+    ))
+}
+
 /// Every line, as an ordinary user where it does not say `sudo`.
 pub(super) fn daily_look(machine: &Machine) -> Result<String> {
-    machine.run("id operator >/dev/null 2>&1 || useradd --groups systemd-journal,strategy-agent operator")?;
+    machine.run("useradd --groups systemd-journal,strategy-agent watcher")?;
     let block = block("systemctl status data-collector analyzer")?;
     let mut tried = 0;
     for line in block.lines() {
         // What does not end by itself is ended.
-        let line = format!("timeout --preserve-status 2 runuser -u operator -- {line} 2>&1");
+        let line = format!("timeout --preserve-status 2 runuser -u watcher -- {line} 2>&1");
         let output = machine.output(&line)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let ended_by_us = line.contains("tail -f") && output.status.code() == Some(143);
