@@ -9,6 +9,7 @@ mod refusals;
 mod truth;
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -138,6 +139,18 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         build::program("market-sim", false)?,
         machine.path("/usr/local/bin/market-sim"),
     )?;
+    let checkout = machine.path(manual::CHECKOUT);
+    fs::create_dir_all(checkout.join("target/release"))?;
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(build::root().join("config"))
+        .arg(&checkout))?;
+    for name in ["data-collector", "analyzer"] {
+        fs::copy(
+            build::program(name, profile == Profile::Release)?,
+            checkout.join("target/release").join(name),
+        )?;
+    }
     fs::write(machine.path("/etc/systemd/system/market-sim.service"), SIMULATOR)?;
     let mut lab = Lab {
         machine,

@@ -78,6 +78,9 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
     lab.check("reboot: services come back", reboot);
     lab.check("remove stops and keeps data", |machine| remove(machine));
     lab.check("purge leaves nothing", |machine| purge(machine));
+    lab.check("installed by hand from a checkout", |machine| {
+        manual::by_hand(machine)
+    });
 }
 
 pub(super) fn property(machine: &Machine, unit: &str, name: &str) -> Result<String> {

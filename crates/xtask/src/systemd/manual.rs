@@ -5,12 +5,15 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use super::checks::{BOTH, SOON, both_active, lines, one_more_line, whole};
-use super::{CONFIG, eventually};
+use super::{CONFIG, configuration, eventually};
 use crate::build;
 use crate::machine::Machine;
 
 /// A password of the machine's own Redis; it protects nothing.
 const PASSWORD: &str = "of-the-test-machine";
+
+/// Where a checkout lies in the machine, as far as it is needed.
+pub(super) const CHECKOUT: &str = "/var/tmp/checkout";
 
 /// Puts the simulators in place of the exchange and the model.
 const EDITOR: &str = r#"#!/bin/sh
@@ -165,4 +168,18 @@ pub(super) fn backup(machine: &Machine) -> Result<String> {
         "{} files and {} books are back; {compared}",
         restored.0, restored.1
     ))
+}
+
+/// Without the package.
+pub(super) fn by_hand(machine: &Machine) -> Result<String> {
+    machine.run(&format!(
+        "cd {CHECKOUT} && set -e && {}",
+        block("sudo install -m 0755 target/release/data-collector")?
+    ))?;
+    let packaged = std::fs::read_to_string(machine.path(CONFIG))?;
+    std::fs::write(machine.path(CONFIG), configuration(&packaged)?)?;
+    machine.run(&format!("systemctl start {BOTH}"))?;
+    let compared = whole(machine)?;
+    one_more_line(machine)?;
+    Ok(format!("both active, {compared}"))
 }
