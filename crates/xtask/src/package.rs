@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::build::{self, cargo, run};
+use crate::build::{self, run};
 use crate::redis::is_there;
 
 /// Version of the tool that builds the package.
@@ -42,14 +42,13 @@ pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
 
 /// The programs as they are installed, and their pages.
 pub(crate) fn build_programs(profile: Profile) -> Result<()> {
-    let daemons = ["--locked", "-p", "data-collector", "-p", "analyzer", "--bins"];
-    let mut command = cargo("build", &daemons);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    run(&mut command)?;
-    let pages = ["--locked", "-p", "end-to-end-tests", "--bin", "pages"];
-    run(&mut cargo("build", &pages))
+    let daemons = ["-p", "data-collector", "-p", "analyzer", "--bins"];
+    let release = match profile {
+        Profile::Debug => &[][..],
+        Profile::Release => &["--release"],
+    };
+    build::build(&[&daemons, release].concat())?;
+    build::build(&["-p", "end-to-end-tests", "--bin", "pages"])
 }
 
 /// How the programs of a package are built.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use crate::build::{self, cargo, run};
+use crate::build::{self, run};
 use crate::machine::{self, LOOK, Machine};
 use crate::package::{self, Profile, Size};
 
@@ -128,7 +128,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     };
     if !arguments.no_build {
         package::build_programs(profile)?;
-        run(&mut cargo("build", &["--locked", "-p", "market-sim", "--bins"]))?;
+        build::build(&["-p", "market-sim", "--bins"])?;
     }
     for revision in ["1", "2"] {
         let package = package::pack(revision, profile, Size::Large)?;

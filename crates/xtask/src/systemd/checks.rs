@@ -424,7 +424,15 @@ fn remove(machine: &Machine) -> Result<String> {
     machine.run(&format!(
         "test -f {CONFIG} && test -s {LOG} && test -d /var/lib/strategy-agent/storage"
     ))?;
-    Ok("configuration, data and logs are still there".to_owned())
+    // As it was before, when it comes back.
+    machine.run("apt-get install --yes /var/tmp/strategy-agent_*-2.deb")?;
+    for unit in ["data-collector", "analyzer"] {
+        let enabled = property(machine, unit, "UnitFileState")?;
+        ensure!(enabled == "enabled", "{unit} is {enabled} after it came back");
+    }
+    machine.run(&format!("systemctl start {BOTH}"))?;
+    machine.run("apt-get remove --yes strategy-agent")?;
+    Ok("configuration, data, logs and what was enabled are still there".to_owned())
 }
 
 fn purge(machine: &Machine) -> Result<String> {
