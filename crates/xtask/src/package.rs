@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::build::{self, run};
 use crate::redis::is_there;
@@ -52,7 +52,7 @@ pub(crate) fn build_programs(profile: Profile) -> Result<()> {
 }
 
 /// How the programs of a package are built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
     Debug,
     Release,

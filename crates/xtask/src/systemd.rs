@@ -67,9 +67,9 @@ pub(crate) struct TestArguments {
     /// Leave out the checks that take minutes: the hung task
     #[arg(long)]
     quick: bool,
-    /// Pack the programs as they are built for the tests, which saves minutes
-    #[arg(long)]
-    unoptimized: bool,
+    /// How the programs are built: as the tests do saves minutes
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
     /// Use the programs as they are built
     #[arg(long)]
     no_build: bool,
@@ -121,11 +121,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         }
         Err(error) => return Err(error.context("no machine boots here")),
     };
-    let profile = if arguments.unoptimized {
-        Profile::Debug
-    } else {
-        Profile::Release
-    };
+    let profile = arguments.profile;
     if !arguments.no_build {
         package::build_programs(profile)?;
         build::build(&["-p", "market-sim", "--bins"])?;

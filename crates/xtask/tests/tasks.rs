@@ -1,5 +1,9 @@
 //! The tasks as a developer calls them.
 #![expect(clippy::disallowed_types, reason = "it runs the tasks")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: what they cannot do must fail the test"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
