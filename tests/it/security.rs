@@ -15,14 +15,13 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::AsyncCommands as _;
 use tempfile::TempDir;
 
+use crate::rights::rules;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Passwords of the test's own server; they protect nothing.
 const OWNER: &str = "for-the-test-itself";
 const WORKER: &str = "for-the-programs-of-the-test";
-
-/// What a user of Redis needs for both programs, for keys that begin with `live:`.
-const RULES: &str = "~live:* +@read +@write +@connection +@scripting +time -@dangerous";
 
 /// An authority and a certificate of it for 127.0.0.1, as files.
 struct Certificates {
@@ -74,7 +73,8 @@ impl Locked {
             arguments.extend([option.to_owned(), certificates.path(file)]);
         }
         arguments.extend(["--user", "worker", "on", &format!(">{WORKER}")].map(str::to_owned));
-        arguments.extend(RULES.split(' ').map(str::to_owned));
+        // Without the right to ask the server about itself.
+        arguments.extend(rules("live:"));
         let options = WorldOptions {
             seed,
             window: 5,

@@ -6,8 +6,12 @@
 use rust_decimal::dec;
 use serde_json::Value;
 use strategy_core::config::Language;
+use strategy_core::symbol::Symbol;
 
+use crate::llm::models::{self, MAX_NAMES, Verdict};
 use crate::llm::reply::{Given, judge};
+use crate::llm::tools::check_arguments;
+use crate::llm::transport::{MAX_MESSAGE, message};
 use crate::llm::wire::Turn;
 
 /// A final answer.
@@ -36,17 +40,27 @@ pub fn answer(text: &str) {
     }
 }
 
-/// A body of the endpoint.
+/// A body of the endpoint: an answer, a refusal or the list of models.
 pub fn body(text: &str) {
+    assert!(message(text.as_bytes()).chars().count() <= MAX_MESSAGE);
     let Ok(document) = serde_json::from_str::<Value>(text) else {
         return;
     };
+    if let Verdict::NotOffered(names) = models::judge(&document, "deepseek-flash") {
+        assert!(names.len() <= MAX_NAMES, "{names:?}");
+    }
     if let Ok(turn) = Turn::read(&document) {
         let ids = turn.tool_calls();
         assert!(ids.iter().all(|call| !call.id.is_empty()), "{ids:?}");
         answer(&turn.message.content);
+        let Ok(market) = Symbol::new("BTCFDUSD") else {
+            return;
+        };
         for call in ids {
             answer(&call.arguments);
+            if let Err(words) = check_arguments(&call.arguments, &market) {
+                assert!(!words.contains('\u{1b}'), "{words}");
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy on loopback that can be cut, refused, frozen and slowed down.
+//! A TCP proxy on loopback that can be cut, refused, frozen, slowed down and led elsewhere.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +15,8 @@ use crate::tasks::{Tasks, spawn_until};
 /// How connections through the proxy fare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Weather {
+    /// Where new connections lead.
+    upstream: SocketAddr,
     refuse: bool,
     frozen: bool,
     delay: Duration,
@@ -39,6 +41,7 @@ impl TcpProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let calm = Weather {
+            upstream,
             refuse: false,
             frozen: false,
             delay: Duration::ZERO,
@@ -46,7 +49,7 @@ impl TcpProxy {
         };
         let (weather, seen) = watch::channel(calm);
         let tasks = Tasks::new();
-        tasks.spawn(accept(listener, upstream, seen, tasks.token().clone()));
+        tasks.spawn(accept(listener, seen, tasks.token().clone()));
         Ok(Self {
             address,
             weather,
@@ -69,6 +72,11 @@ impl TcpProxy {
         self.weather.send_modify(|weather| weather.cuts += 1);
     }
 
+    /// Leads new connections to another address; those that are open stay where they are.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        self.weather.send_modify(|weather| weather.upstream = upstream);
+    }
+
     /// Resets new connections as soon as they are made.
     pub fn refuse(&self, refuse: bool) {
         self.weather.send_modify(|weather| weather.refuse = refuse);
@@ -86,12 +94,7 @@ impl TcpProxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    upstream: SocketAddr,
-    weather: watch::Receiver<Weather>,
-    token: CancellationToken,
-) {
+async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, token: CancellationToken) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -104,13 +107,16 @@ async fn accept(
             reset(&stream);
             continue;
         }
-        spawn_until(token.clone(), carry(stream, upstream, weather.clone()));
+        spawn_until(token.clone(), carry(stream, weather.clone()));
     }
 }
 
 /// Carries one connection until either end closes it or it is cut.
-async fn carry(mut client: TcpStream, upstream: SocketAddr, weather: watch::Receiver<Weather>) {
-    let born = weather.borrow().cuts;
+async fn carry(mut client: TcpStream, weather: watch::Receiver<Weather>) {
+    let (born, upstream) = {
+        let weather = weather.borrow();
+        (weather.cuts, weather.upstream)
+    };
     let Ok(mut server) = TcpStream::connect(upstream).await else {
         reset(&client);
         return;

@@ -42,11 +42,14 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Builds every program of the workspace.
 pub(crate) fn build_programs(release: bool) -> Result<()> {
-    let mut command = cargo("build", &["--workspace", "--bins", "--locked"]);
-    if release {
-        command.arg("--release");
-    }
-    run(&mut command)
+    let release = if release { &["--release"][..] } else { &[] };
+    build(&[&["--workspace", "--bins"], release].concat())
+}
+
+/// Builds what the arguments name, to where [`program`] looks for it.
+pub(crate) fn build(arguments: &[&str]) -> Result<()> {
+    let mut command = cargo("build", arguments);
+    run(command.arg("--locked").arg("--target-dir").arg(target()?))
 }
 
 /// Path of a built program.

@@ -8,6 +8,9 @@ use crate::redis;
 /// Version of the tool that checks the dependency policy.
 const CARGO_DENY: &str = "0.20.2";
 
+/// Longest time for one question of it, in words of `timeout`.
+const DENY_LIMIT: &str = "5m";
+
 /// End-to-end tests wait more than they compute: more of them at a time than there are cores.
 const TEST_THREADS: &str = "--test-threads=4";
 
@@ -47,7 +50,7 @@ pub(crate) fn lint() -> Result<()> {
     deny()
 }
 
-/// Licences, bans and sources. The advisories need a database from the internet and are checked by hand.
+/// Licences, bans and sources; and the advisories, where their database can be had from the internet.
 fn deny() -> Result<()> {
     let tools = build::target()?.join("tools");
     let own = tools.join("bin").join("cargo-deny");
@@ -63,7 +66,15 @@ fn deny() -> Result<()> {
             ])
             .arg(tools))?;
     }
-    run(std::process::Command::new(own)
-        .args(["--locked", "check", "bans", "licenses", "sources"])
-        .current_dir(build::root()))
+    let deny = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("timeout");
+        command.arg(DENY_LIMIT).arg(&own).arg("--locked").args(arguments);
+        run(command.current_dir(build::root()))
+    };
+    deny(&["check", "bans", "licenses", "sources"])?;
+    if let Err(error) = deny(&["fetch", "db"]) {
+        println!("The advisories were not checked, their database cannot be had: {error:#}");
+        return Ok(());
+    }
+    deny(&["check", "advisories"])
 }

@@ -38,6 +38,9 @@ pub(crate) struct DemoArguments {
     /// No model: the local rules advise
     #[arg(long)]
     no_model: bool,
+    /// Where everything of the demo is kept, emptied before; otherwise in the target directory
+    #[arg(long)]
+    directory: Option<PathBuf>,
     /// Optimised build: slower to build, faster to run
     #[arg(long)]
     release: bool,
@@ -58,7 +61,10 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
     let stop = stop_on_signal()?;
     redis::ensure_server()?;
     build::build_programs(arguments.release)?;
-    let directory = build::target()?.join("demo");
+    let directory = match &arguments.directory {
+        Some(given) => path::absolute(given)?,
+        None => build::target()?.join("demo"),
+    };
     if directory.exists() {
         fs::remove_dir_all(&directory).context("the last demo cannot be removed")?;
     }

@@ -19,7 +19,10 @@ const RELEASE: &str = "bookworm";
 const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Packages beside the smallest system.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,redis-server,logrotate,ca-certificates,procps";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,redis-server,logrotate,ca-certificates,procps,rsync,sudo";
+
+/// Longest time for fetching them, in words of `timeout`.
+const FETCH_LIMIT: &str = "15m";
 
 /// Longest time for a boot.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -135,16 +138,23 @@ impl Machine {
     pub(crate) fn fresh(data: &'static str) -> Result<Self> {
         let directory = build::target()?.join("systemd-test");
         let (base, root) = (directory.join("base"), directory.join("root"));
-        if !base.join("ready").exists() {
+        let is_ready = fs::read_to_string(base.join("ready")).is_ok_and(|packages| packages == PACKAGES);
+        if !is_ready {
             remove(&base)?;
             fs::create_dir_all(&directory)?;
             println!("Fetching Debian {RELEASE} into {} ...", base.display());
-            run(Command::new("debootstrap")
-                .args(["--variant=minbase", &format!("--include={PACKAGES}"), RELEASE])
+            run(Command::new("timeout")
+                .args([
+                    FETCH_LIMIT,
+                    "debootstrap",
+                    "--variant=minbase",
+                    &format!("--include={PACKAGES}"),
+                    RELEASE,
+                ])
                 .arg(&base)
                 .arg(MIRROR)
                 .stdout(Stdio::null()))?;
-            fs::write(base.join("ready"), "")?;
+            fs::write(base.join("ready"), PACKAGES)?;
         }
         remove(&root)?;
         run(Command::new("cp")

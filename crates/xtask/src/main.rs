@@ -127,10 +127,7 @@ fn main() -> ExitCode {
 
 /// Runs `analyzer explain` in the directory of the caller.
 fn explain(arguments: &[String]) -> anyhow::Result<()> {
-    build::run(&mut build::cargo(
-        "build",
-        &["--quiet", "--bin", "analyzer", "--locked"],
-    ))?;
+    build::build(&["--quiet", "--bin", "analyzer"])?;
     let mut command = std::process::Command::new(build::program("analyzer", false)?);
     build::run(command.arg("explain").args(arguments))
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::build::{self, cargo, run};
+use crate::build::{self, run};
 use crate::redis::is_there;
 
 /// Version of the tool that builds the package.
@@ -25,9 +25,8 @@ pub(crate) struct DebArguments {
 
 /// Builds the package, shows what is in it and what lintian says. Answers where it is.
 pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
-    build_programs()?;
-    build_programs()?;
-    let package = pack(&arguments.revision, Size::Small)?;
+    build_programs(Profile::Release)?;
+    let package = pack(&arguments.revision, Profile::Release, Size::Small)?;
     run(Command::new("dpkg").arg("-c").arg(&package))?;
     if is_there("lintian") {
         run(Command::new("lintian")
@@ -42,19 +41,31 @@ pub(crate) fn deb(arguments: &DebArguments) -> Result<PathBuf> {
 }
 
 /// The programs as they are installed, and their pages.
-pub(crate) fn build_programs() -> Result<()> {
-    let daemons = [
-        "--release",
-        "--locked",
-        "-p",
-        "data-collector",
-        "-p",
-        "analyzer",
-        "--bins",
-    ];
-    run(&mut cargo("build", &daemons))?;
-    let pages = ["--locked", "-p", "end-to-end-tests", "--bin", "pages"];
-    run(&mut cargo("build", &pages))
+pub(crate) fn build_programs(profile: Profile) -> Result<()> {
+    let daemons = ["-p", "data-collector", "-p", "analyzer", "--bins"];
+    let release = match profile {
+        Profile::Debug => &[][..],
+        Profile::Release => &["--release"],
+    };
+    build::build(&[&daemons, release].concat())?;
+    build::build(&["-p", "end-to-end-tests", "--bin", "pages"])
+}
+
+/// How the programs of a package are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
+
+impl Profile {
+    /// As cargo calls it, and its directory below the target directory.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Debug => ("dev", "debug"),
+            Self::Release => ("release", "release"),
+        }
+    }
 }
 
 /// Whether time or size matters more.
@@ -65,9 +76,10 @@ pub(crate) enum Size {
 }
 
 /// Puts the package together from what is built.
-pub(crate) fn pack(revision: &str, size: Size) -> Result<PathBuf> {
-    // Below `release`, where the manifest finds it wherever the target directory is.
-    let staged = build::target()?.join("release").join("package");
+pub(crate) fn pack(revision: &str, profile: Profile, size: Size) -> Result<PathBuf> {
+    let (profile, directory) = profile.names();
+    // Beside the programs, where the manifest finds it wherever the target directory is.
+    let staged = build::target()?.join(directory).join("package");
     if staged.exists() {
         fs::remove_dir_all(&staged).context("what was staged before cannot be removed")?;
     }
@@ -93,6 +105,8 @@ pub(crate) fn pack(revision: &str, size: Size) -> Result<PathBuf> {
     run(command
         .args([
             "--no-build",
+            "--profile",
+            profile,
             "--strip",
             "--locked",
             "--package",

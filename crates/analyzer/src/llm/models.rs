@@ -23,7 +23,7 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_SHOWN: usize = 80;
 
 /// Most names of models that are logged.
-const MAX_NAMES: usize = 20;
+pub(crate) const MAX_NAMES: usize = 20;
 
 /// The vendor's list of models.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ fn parse(body: &[u8]) -> Result<Value, ListError> {
     })
 }
 
-fn judge(list: &Value, model: &str) -> Verdict {
+pub(crate) fn judge(list: &Value, model: &str) -> Verdict {
     let Some(entries) = list["data"].as_array() else {
         let error = &list["error"];
         let words = error["message"].as_str().or_else(|| error.as_str());

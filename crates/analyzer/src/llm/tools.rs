@@ -77,7 +77,7 @@ pub fn answer(
 }
 
 /// Arguments are a JSON object; a symbol in it must be the market's. None at all are taken as given.
-fn check_arguments(arguments: &str, symbol: &Symbol) -> Result<(), String> {
+pub(crate) fn check_arguments(arguments: &str, symbol: &Symbol) -> Result<(), String> {
     let arguments = arguments.trim();
     if matches!(arguments, "" | "null") {
         return Ok(());

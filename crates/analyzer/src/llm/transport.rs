@@ -18,7 +18,7 @@ use tower_service::Service;
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Longest message of an error that is kept, in characters.
-const MAX_MESSAGE: usize = 300;
+pub(crate) const MAX_MESSAGE: usize = 300;
 
 /// Why there is no successful response.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +100,7 @@ impl Service<HttpRequestFactory> for Transport {
 }
 
 /// The vendor's message, or the start of whatever else the body is.
-fn message(body: &[u8]) -> String {
+pub(crate) fn message(body: &[u8]) -> String {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let message = parsed.as_ref().and_then(|body| {
         body["error"]["message"]

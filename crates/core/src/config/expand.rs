@@ -22,7 +22,7 @@ pub(super) struct Expanded {
 /// As in a shell, `${VAR:-default}` takes the default when the variable is unset or empty.
 ///
 /// # Errors
-/// A message when an expression is not closed or names no variable.
+/// A message when an expression is not closed, names no variable, or leaves another one: a default is not expanded.
 pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, String> {
     let mut expanded = Expanded {
         text: String::with_capacity(text.len()),
@@ -34,6 +34,7 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
     let mut rest = text;
     let mut literal_parts = false;
     let mut default_given = false;
+    let mut dollar_given = false;
     while let Some(start) = rest.find("${") {
         literal_parts |= start > 0;
         expanded.text.push_str(&rest[..start]);
@@ -49,6 +50,7 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
             return Err("has a `${...}` that does not name a variable".to_owned());
         }
         default_given |= default.is_some_and(|default| !default.is_empty());
+        dollar_given |= environment.get(name).is_some_and(|value| value.contains('$'));
         match (environment.get(name), default) {
             (Some(value), Some(default)) if value.is_empty() => expanded.text.push_str(default),
             (Some(value), _) => {
@@ -63,6 +65,10 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
     }
     literal_parts |= !rest.is_empty();
     expanded.text.push_str(rest);
+    // A value of the environment may hold anything, a password for instance.
+    if !dollar_given && expanded.text.contains("${") {
+        return Err("still has a `${` when it is expanded; a default cannot hold one".to_owned());
+    }
     expanded.is_reference = expanded.variables.len() == 1 && !literal_parts && !default_given;
     Ok(expanded)
 }
@@ -118,6 +124,21 @@ mod tests {
         assert!(expand("${NONE", &environment()).is_err());
         assert!(expand("${}", &environment()).is_err());
         assert!(expand("${A B}", &environment()).is_err());
+    }
+
+    #[test]
+    fn nothing_is_left_to_expand_unless_the_environment_brought_it() {
+        for text in [
+            "${NONE:-a${HOST}",
+            "${NONE:-a${HOST:-b}}",
+            "$${EMPTY}{HOST}",
+            "${NONE:-$}{HOST}",
+        ] {
+            assert!(expand(text, &environment()).is_err(), "{text}");
+        }
+        check("$${HOST}", "$db", false);
+        let odd = Environment::from([("ODD".to_owned(), "p${x".to_owned())]);
+        assert_eq!(expand("${ODD}", &odd).unwrap().text, "p${x");
     }
 
     proptest! {

@@ -214,7 +214,8 @@ impl Store {
             Err(_) => self.meter.failed(),
         }
         outcome.map_err(|source| {
-            if is_broken(&source) {
+            // A master that became a replica keeps its connections: the address may lead to the new one by now.
+            if is_broken(&source) || is_replica(&source) {
                 self.connection = None;
             }
             self.failure(action, source)
@@ -241,6 +242,11 @@ fn is_broken(error: &RedisError) -> bool {
         || error.is_connection_refusal()
 }
 
+/// True when the server is one that cannot be written to. Within a script older servers name it in the text.
+fn is_replica(error: &RedisError) -> bool {
+    error.code() == Some("READONLY") || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
+}
+
 fn connection_info(options: &StoreOptions) -> Result<ConnectionInfo, StoreError> {
     let address = if options.tls {
         ConnectionAddr::TcpTls {
@@ -264,4 +270,22 @@ fn connection_info(options: &StoreOptions) -> Result<ConnectionInfo, StoreError>
         .map_err(StoreError::Settings)?
         .set_tcp_settings(TcpSettings::default().set_nodelay(true))
         .set_redis_settings(settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_is_known_by_its_refusal() {
+        let answered = |line: &str| {
+            let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+            is_replica(&value.extract_error().unwrap_err())
+        };
+        assert!(answered("READONLY You can't write against a read only replica."));
+        assert!(answered(
+            "ERR Error running script (call to f_1): @user_script:3: -READONLY You can't write"
+        ));
+        assert!(!answered("OOM command not allowed") && !answered("NOPERM no permissions"));
+    }
 }

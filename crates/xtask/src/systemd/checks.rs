@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{CONFIG, Lab, configuration, eventually, truth};
+use super::{CONFIG, Lab, configuration, eventually, manual, refusals, truth};
 use crate::machine::Machine;
 
 /// The services.
-const BOTH: &str = "data-collector analyzer";
+pub(super) const BOTH: &str = "data-collector analyzer";
 
 /// Greatest exposure that `systemd-analyze security` may find.
 const EXPOSURE: f64 = 1.5;
@@ -17,7 +17,7 @@ const EXPOSURE: f64 = 1.5;
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// Longest wait for what happens within a minute or two.
-const SOON: Duration = Duration::from_secs(150);
+pub(super) const SOON: Duration = Duration::from_secs(150);
 
 /// Longest wait for the watchdog to bite a task that hangs.
 const WATCHDOG_LIMIT: Duration = Duration::from_secs(330);
@@ -46,11 +46,28 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
         stopped_process(machine)
     });
     lab.check("redis restarted and away for 20 s", |machine| redis_away(machine));
+    lab.check("a start without redis waits for it", |machine| {
+        refusals::without_redis(machine)
+    });
     lab.check("bad configuration refused, readable", |machine| {
-        bad_configuration(machine)
+        refusals::bad_configuration(machine)
+    });
+    lab.check("bad arguments are not tried again", |machine| {
+        refusals::bad_arguments(machine)
+    });
+    lab.check("the daily look of the manual", |machine| {
+        manual::daily_look(machine)
+    });
+    lab.check("the user of redis of the manual", |machine| {
+        manual::redis_user(machine)
+    });
+    lab.check("backup and restore of the manual", |machine| {
+        manual::backup(machine)
     });
     lab.check("log rotation loses no line", |machine| rotation(machine));
-    lab.check("a second instance from the template", |machine| instance(machine));
+    lab.check("a further market of the manual", |machine| {
+        manual::market(machine)
+    });
     if !quick {
         lab.check("a task hung in the disk meets the watchdog", |machine| {
             hung_task(machine)
@@ -61,34 +78,37 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
     lab.check("reboot: services come back", reboot);
     lab.check("remove stops and keeps data", |machine| remove(machine));
     lab.check("purge leaves nothing", |machine| purge(machine));
+    lab.check("installed by hand from a checkout", |machine| {
+        manual::by_hand(machine)
+    });
 }
 
-fn property(machine: &Machine, unit: &str, name: &str) -> Result<String> {
+pub(super) fn property(machine: &Machine, unit: &str, name: &str) -> Result<String> {
     let value = machine.run(&format!("systemctl show --value -p {name} {unit}"))?;
     Ok(value.trim().to_owned())
 }
 
-fn is_active(machine: &Machine, unit: &str) -> Result<bool> {
+pub(super) fn is_active(machine: &Machine, unit: &str) -> Result<bool> {
     Ok(property(machine, unit, "ActiveState")? == "active")
 }
 
-fn both_active(machine: &Machine) -> Result<Option<()>> {
+pub(super) fn both_active(machine: &Machine) -> Result<Option<()>> {
     let active = is_active(machine, "data-collector")? && is_active(machine, "analyzer")?;
     Ok(active.then_some(()))
 }
 
-fn pids(machine: &Machine) -> Result<[String; 2]> {
+pub(super) fn pids(machine: &Machine) -> Result<[String; 2]> {
     Ok([
         property(machine, "data-collector", "MainPID")?,
         property(machine, "analyzer", "MainPID")?,
     ])
 }
 
-fn lines(machine: &Machine) -> Result<usize> {
+pub(super) fn lines(machine: &Machine) -> Result<usize> {
     Ok(machine.run(&format!("cat {LOG} | wc -l"))?.trim().parse()?)
 }
 
-fn one_more_line(machine: &Machine) -> Result<String> {
+pub(super) fn one_more_line(machine: &Machine) -> Result<String> {
     let before = lines(machine)?;
     eventually("a new recommendation", SOON, || {
         Ok((lines(machine)? > before).then_some(()))
@@ -97,7 +117,7 @@ fn one_more_line(machine: &Machine) -> Result<String> {
 }
 
 /// The window is whole but for the newest element, and true.
-fn whole(machine: &Machine) -> Result<String> {
+pub(super) fn whole(machine: &Machine) -> Result<String> {
     let compared = eventually("a window that is whole", SOON, || {
         truth::compare(machine, 1).map(Some)
     })?;
@@ -106,7 +126,8 @@ fn whole(machine: &Machine) -> Result<String> {
 }
 
 fn install(machine: &Machine) -> Result<String> {
-    machine.run("systemctl enable --now market-sim && dpkg --install /var/tmp/strategy-agent_*-1.deb")?;
+    machine
+        .run("systemctl enable --now market-sim && apt-get install --yes /var/tmp/strategy-agent_*-1.deb")?;
     machine.run("getent passwd strategy-agent")?;
     for unit in ["data-collector", "analyzer"] {
         let enabled = property(machine, unit, "UnitFileState")?;
@@ -150,7 +171,7 @@ fn exposure(machine: &Machine) -> Result<String> {
         let score = line.split_whitespace().find_map(|word| word.parse::<f64>().ok());
         let score = score.with_context(|| format!("no score in {line}"))?;
         ensure!(score <= EXPOSURE, "{unit}: {score}");
-        all.push(format!("{unit} {score}"));
+        all.push(line.trim_start_matches(['→', ' ']).to_owned());
     }
     Ok(all.join(", "))
 }
@@ -174,9 +195,12 @@ fn flows(machine: &Machine) -> Result<String> {
 }
 
 fn with_key(machine: &Machine) -> Result<String> {
-    machine.run(&format!(
-        "umask 077; echo simulated-key > {KEY} && systemctl restart analyzer"
-    ))?;
+    manual::key(machine, "simulated-key")?;
+    ensure!(
+        machine.run(&format!("stat --format=%a {KEY}"))?.trim() == "600",
+        "others may read the key"
+    );
+    machine.run("systemctl restart analyzer")?;
     let line = eventually("a line of the model", SOON, || {
         let line = machine.run(&format!("tail -n 1 {LOG}"))?;
         Ok(line.contains("\"source\":\"deepseek\"").then_some(line))
@@ -305,35 +329,6 @@ fn redis_away(machine: &Machine) -> Result<String> {
     ))
 }
 
-fn bad_configuration(machine: &Machine) -> Result<String> {
-    let path = machine.path(CONFIG);
-    let good = std::fs::read_to_string(&path)?;
-    std::fs::write(&path, good.replace("  port: 6379", "  prot: 6379"))?;
-    let mut seen = String::new();
-    for unit in ["data-collector", "analyzer"] {
-        let restarted = machine.output(&format!("systemctl restart {unit}"))?;
-        ensure!(!restarted.status.success(), "{unit} started");
-        std::thread::sleep(Duration::from_secs(5));
-        ensure!(
-            property(machine, unit, "ActiveState")? == "failed",
-            "{unit} is not failed"
-        );
-        ensure!(
-            property(machine, unit, "ExecMainStatus")? == "78",
-            "{unit}: not 78"
-        );
-        let status = machine.output(&format!("systemctl status --no-pager --lines=20 {unit}"))?;
-        let status = String::from_utf8_lossy(&status.stdout).into_owned();
-        let line = status.lines().find(|line| line.contains("redis.prot"));
-        line.with_context(|| format!("not readable: {status}"))?
-            .clone_into(&mut seen);
-    }
-    std::fs::write(&path, good)?;
-    machine.run(&format!("systemctl reset-failed {BOTH}; systemctl start {BOTH}"))?;
-    let words = seen.split_once("]: ").map_or(seen.as_str(), |(_, words)| words);
-    Ok(format!("78, not started again: {words}"))
-}
-
 fn rotation(machine: &Machine) -> Result<String> {
     one_more_line(machine)?;
     machine.run("logrotate --force /etc/logrotate.d/strategy-agent")?;
@@ -355,30 +350,6 @@ fn rotation(machine: &Machine) -> Result<String> {
         "{old} + {new} lines in the files, {listed} in redis"
     );
     Ok(format!("{old} + {new} lines in the files, {listed} in redis"))
-}
-
-fn instance(machine: &Machine) -> Result<String> {
-    let text = std::fs::read_to_string(machine.path(CONFIG))?;
-    let text = text.replacen("redis:\n", "redis:\n  key_prefix: \"second:\"\n", 1);
-    std::fs::write(machine.path("/etc/strategy-agent/SECOND.yaml"), text)?;
-    machine.run("systemctl start data-collector@SECOND analyzer@SECOND")?;
-    let log = "/var/log/strategy-agent/SECOND/trading_recommendations_btcfdusd.log";
-    eventually("data of the instance", SOON, || {
-        machine.run(&format!(
-            "test -s {log} && test -d /var/lib/strategy-agent/SECOND/storage"
-        ))?;
-        let minutes: usize = machine
-            .run("redis-cli llen second:trades_window")?
-            .trim()
-            .parse()?;
-        Ok((minutes >= 5).then_some(()))
-    })?;
-    let began = Instant::now();
-    machine.run("systemctl stop data-collector@SECOND analyzer@SECOND")?;
-    Ok(format!(
-        "own keys and directories, stopped in {:.2} s",
-        began.elapsed().as_secs_f64()
-    ))
 }
 
 fn hung_task(machine: &Machine) -> Result<String> {
@@ -429,7 +400,7 @@ fn upgrade(machine: &Machine) -> Result<String> {
         machine.run("ls /var/lib/strategy-agent/storage | wc -l")?,
     );
     let began = Instant::now();
-    machine.run("dpkg --install /var/tmp/strategy-agent_*-2.deb")?;
+    machine.run("apt-get install --yes /var/tmp/strategy-agent_*-2.deb")?;
     let took = began.elapsed();
     ensure!(
         machine.run(&format!("cat {CONFIG}"))? == config,
@@ -447,17 +418,25 @@ fn upgrade(machine: &Machine) -> Result<String> {
 }
 
 fn remove(machine: &Machine) -> Result<String> {
-    machine.run("dpkg --remove strategy-agent")?;
+    machine.run("apt-get remove --yes strategy-agent")?;
     let running = machine.output("pgrep -u strategy-agent")?;
     ensure!(!running.status.success(), "something still runs");
     machine.run(&format!(
         "test -f {CONFIG} && test -s {LOG} && test -d /var/lib/strategy-agent/storage"
     ))?;
-    Ok("configuration, data and logs are still there".to_owned())
+    // As it was before, when it comes back.
+    machine.run("apt-get install --yes /var/tmp/strategy-agent_*-2.deb")?;
+    for unit in ["data-collector", "analyzer"] {
+        let enabled = property(machine, unit, "UnitFileState")?;
+        ensure!(enabled == "enabled", "{unit} is {enabled} after it came back");
+    }
+    machine.run(&format!("systemctl start {BOTH}"))?;
+    machine.run("apt-get remove --yes strategy-agent")?;
+    Ok("configuration, data, logs and what was enabled are still there".to_owned())
 }
 
 fn purge(machine: &Machine) -> Result<String> {
-    machine.run("rm -f /etc/strategy-agent/SECOND.yaml; dpkg --purge strategy-agent")?;
+    machine.run("rm -f /etc/strategy-agent/BTCUSDT.yaml; apt-get purge --yes strategy-agent")?;
     // The data's file system is mounted at its directory, which therefore stays, empty.
     let left = machine.output(
         "find /etc/strategy-agent /var/log/strategy-agent /etc/logrotate.d/strategy-agent \
