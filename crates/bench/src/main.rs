@@ -5,7 +5,9 @@
 //! that of the whole process, from the kernel's clock of it.
 
 mod cpu;
+mod cycle;
 mod frames;
+mod stage;
 mod table;
 
 use anyhow::Result;
@@ -16,6 +18,10 @@ use clap::{Parser, ValueEnum};
 enum Work {
     /// Trade frames
     Frames,
+    /// The first cycle of the analyzer
+    First,
+    /// Its following cycles
+    Steady,
 }
 
 /// Measures both daemons against the floor and prints a table.
@@ -40,6 +46,8 @@ async fn main() -> Result<()> {
         }
         rows.extend(match work {
             Work::Frames => frames::measure(arguments.runs).await?,
+            Work::First => cycle::first(arguments.runs).await?,
+            Work::Steady => cycle::steady(arguments.runs).await?,
         });
     }
     table::print(&rows);

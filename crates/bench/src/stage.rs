@@ -48,7 +48,7 @@ impl Stage {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("config.yaml");
         std::fs::write(&path, config_text(redis.port(), size))?;
-        let config = strategy_core::config::Config::load(&path, &Environment::default())?;
+        let (config, _) = strategy_core::config::Config::load(&path, &Environment::default())?;
         let mut stage = Self {
             store: Store::new(&config.redis.store_options())?,
             token: LeaseToken::new("bench", 1, 1),
@@ -89,7 +89,13 @@ impl Stage {
         }
         let plan = self.image.plan(batch, self.size);
         self.store
-            .apply_window(&self.token, &self.symbol, &self.image, plan.leaving, &plan.changes)
+            .apply_window(
+                &self.token,
+                &self.symbol,
+                &self.image,
+                plan.leaving,
+                &plan.changes,
+            )
             .await?;
         self.image = plan.after;
         Ok(())
@@ -115,7 +121,11 @@ impl Stage {
             let level = |_| {
                 price += sign * self.random.random_range(1..16_i64);
                 // A wall now and then, dust otherwise.
-                let lots = if self.random.random_bool(0.002) { 900_000 } else { self.random.random_range(5..20_000_i64) };
+                let lots = if self.random.random_bool(0.002) {
+                    900_000
+                } else {
+                    self.random.random_range(5..20_000_i64)
+                };
                 Ok(DepthLevel {
                     price: Price::new(Decimal::new(price, 2))?,
                     quantity: Quantity::new(Decimal::new(lots, 5))?,
@@ -125,7 +135,13 @@ impl Stage {
         };
         let (bids, asks) = (side(-1)?, side(1)?);
         let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-        Ok(DepthSnapshot::new(self.symbol.clone(), at, self.update, bids, asks)?)
+        Ok(DepthSnapshot::new(
+            self.symbol.clone(),
+            at,
+            self.update,
+            bids,
+            asks,
+        )?)
     }
 
     fn minute(&mut self, minute: Minute) -> Result<MinuteFootprint> {
@@ -169,7 +185,7 @@ fn config_text(port: u16, window: usize) -> String {
     format!(
         "redis: {{ host: \"127.0.0.1\", port: {port} }}\n\
          data_collector: {{ order_flow: {{ window_size_minutes: {window}, backfill_minutes: 0 }} }}\n\
-         analyzer:\n  deepseek: {{ enabled: false, timeout: 0.5 }}\n  \
-         analysis: {{ interval_seconds: 1, profile_window_minutes: {window} }}\n"
+         analyzer:\n  deepseek: {{ enabled: false, timeout: 1 }}\n  \
+         analysis: {{ interval_seconds: 2, profile_window_minutes: {window} }}\n"
     )
 }

@@ -23,6 +23,9 @@ use crate::visible;
 /// Where the configuration is looked for unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "config/development.yaml";
 
+/// Threads that run tasks, however many cores there are: one goes on reading trades while the other reads a book.
+const WORKERS: usize = 2;
+
 /// Exit code for arguments that are unknown or contradict each other.
 pub const EXIT_ARGUMENTS: u8 = 2;
 
@@ -45,7 +48,11 @@ where
     E: Error + 'static,
 {
     install_tls_provider();
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(name, "the runtime cannot be started", &error),
     };

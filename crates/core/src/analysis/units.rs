@@ -21,10 +21,24 @@ const MAX_BUCKET: i64 = 1 << 50;
 pub(crate) fn amount(value: Decimal) -> Amount {
     let (mantissa, scale) = (value.mantissa(), value.scale());
     if scale <= DECIMALS {
-        mantissa.saturating_mul(10_i128.pow(DECIMALS - scale))
+        mantissa.saturating_mul(power_of_ten(DECIMALS - scale))
     } else {
-        mantissa / 10_i128.pow(scale - DECIMALS)
+        mantissa / power_of_ten(scale - DECIMALS)
     }
+}
+
+/// From a table: a window has a million amounts. The scale of a decimal is at most 28.
+fn power_of_ten(exponent: u32) -> i128 {
+    const POWERS: [i128; 29] = {
+        let mut powers = [1; 29];
+        let mut index = 1;
+        while index < 29 {
+            powers[index] = powers[index - 1] * 10;
+            index += 1;
+        }
+        powers
+    };
+    POWERS.get(exponent as usize).copied().unwrap_or(i128::MAX)
 }
 
 /// An integer amount as it is published.
@@ -62,9 +76,9 @@ impl Grid {
     pub(crate) fn bucket(self, price: Decimal) -> Option<i64> {
         let (mut upper, mut lower) = (price.mantissa(), self.mantissa);
         if self.scale >= price.scale() {
-            upper = upper.checked_mul(10_i128.checked_pow(self.scale - price.scale())?)?;
+            upper = upper.checked_mul(power_of_ten(self.scale - price.scale()))?;
         } else {
-            lower = lower.saturating_mul(10_i128.saturating_pow(price.scale() - self.scale));
+            lower = lower.saturating_mul(power_of_ten(price.scale() - self.scale));
         }
         let bucket = match (i64::try_from(upper), i64::try_from(lower)) {
             (Ok(upper), Ok(lower)) => upper.checked_div_euclid(lower)?,

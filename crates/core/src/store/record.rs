@@ -348,10 +348,9 @@ impl StoredBuckets {
             scan.pass(",\"sell_volume\":")?;
             let sell_volume = Quantity::scan(scan)?;
             scan.pass(",\"total_volume\":")?;
-            scan.decimal()?;
+            scan.skip_number()?;
             scan.pass(",\"delta\":")?;
-            scan.passes("-");
-            scan.decimal()?;
+            scan.skip_number()?;
             scan.pass(",\"trade_count\":")?;
             let trade_count = scan.unsigned()?;
             scan.pass("}")?;
