@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chrono::Utc;
 use end_to_end_tests::Program;
 use market_sim::wait::{eventually, eventually_some};
-use strategy_core::time::Minute;
+use strategy_core::time::{Clock as _, Minute, SystemClock};
 
 use crate::cpu;
 use crate::stage::Stage;
@@ -25,7 +24,7 @@ const USUAL: (usize, i64) = (2880, 60);
 
 /// A window up to some minutes ago, so that there are minutes left to add.
 async fn stage((minutes, levels): (usize, i64)) -> Result<Stage> {
-    let now = Utc::now();
+    let now = SystemClock.now();
     let newest = Minute::of(now)?.offset(-20);
     Stage::filled(minutes, levels, newest, now).await
 }
@@ -93,12 +92,12 @@ async fn steady_of(window: (usize, i64)) -> Result<Steady> {
     .await?;
     let path = stage_log(&stage);
     let count = || std::fs::read_to_string(&path).map_or(0, |log| log.lines().count());
-    let mut newest = Minute::of(Utc::now())?.offset(-20);
+    let mut newest = Minute::of(SystemClock.now())?.offset(-20);
     let (cpu, bytes) = (cpu::of_process(program.id())?, stage.bytes_sent().await?);
     for cycle in 1..=CYCLES {
         newest = newest.next();
         stage.put(vec![newest]).await?;
-        stage.push(Utc::now()).await?;
+        stage.push(SystemClock.now()).await?;
         let wanted = usize::try_from(first + cycle)?;
         eventually("the next cycle", LIMIT, async || count() >= wanted).await?;
     }

@@ -6,7 +6,10 @@
 
 mod cpu;
 mod cycle;
+mod depth;
+mod fill;
 mod frames;
+mod life;
 mod stage;
 mod table;
 
@@ -18,10 +21,20 @@ use clap::{Parser, ValueEnum};
 enum Work {
     /// Trade frames
     Frames,
+    /// Books
+    Depth,
     /// The first cycle of the analyzer
     First,
     /// Its following cycles
     Steady,
+    /// Starts
+    Starts,
+    /// Stops
+    Stops,
+    /// The window from the exchange's history
+    Warm,
+    /// A second with twenty thousand trades
+    Burst,
 }
 
 /// Measures both daemons against the floor and prints a table.
@@ -46,8 +59,13 @@ async fn main() -> Result<()> {
         }
         rows.extend(match work {
             Work::Frames => frames::measure(arguments.runs).await?,
+            Work::Depth => depth::measure(arguments.runs).await?,
             Work::First => cycle::first(arguments.runs).await?,
             Work::Steady => cycle::steady(arguments.runs).await?,
+            Work::Starts => life::starts(arguments.runs).await?,
+            Work::Stops => life::stops().await?,
+            Work::Warm => fill::warm_start().await?,
+            Work::Burst => fill::burst().await?,
         });
     }
     table::print(&rows);

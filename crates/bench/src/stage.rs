@@ -147,9 +147,8 @@ impl Stage {
     fn minute(&mut self, minute: Minute) -> Result<MinuteFootprint> {
         let mut footprint = MinuteFootprint::empty(minute, true);
         let first = u64::try_from(minute.number())? * 1000;
-        // The price wanders by some hundred dollars within two days.
-        let phase = (minute.number() % 1440) as f64 / 1440.0 * std::f64::consts::TAU;
-        let center = MIDDLE / 100 + (300.0 * phase.sin()) as i64;
+        // The price wanders by some hundred dollars within a day.
+        let center = MIDDLE / 100 + (minute.number() % 1440 - 720).abs() - 360;
         for row in 0..self.levels {
             let bucket = PriceBucket::new(Decimal::from(center + row - self.levels / 2))?;
             let mut lots = || Quantity::new(Decimal::new(self.random.random_range(5..90_000_i64), 5));

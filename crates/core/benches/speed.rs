@@ -17,10 +17,10 @@ fn documents(criterion: &mut Criterion) {
     let book = work::snapshot(1);
     let text = encode_depth(&book).unwrap();
     criterion.bench_function("write a book", |bench| {
-        bench.iter(|| encode_depth(black_box(&book)).unwrap())
+        bench.iter(|| encode_depth(black_box(&book)).unwrap());
     });
     criterion.bench_function("read a book", |bench| {
-        bench.iter(|| decode_depth(black_box(&text)).unwrap())
+        bench.iter(|| decode_depth(black_box(&text)).unwrap());
     });
     let minute = work::minute(1, 60);
     let text = encode_minute(&work::symbol(), &minute).unwrap();
@@ -39,7 +39,7 @@ fn cycles(criterion: &mut Criterion) {
         let window = work::window(minutes, rows);
         let name = |what: &str| format!("{what}, {minutes} minutes of {rows} levels");
         group.bench_function(name("first"), |bench| {
-            bench.iter(|| work::first_cycle(&window, minutes))
+            bench.iter(|| work::first_cycle(&window, minutes));
         });
         let (mut engine, _) = work::first_cycle(&window, minutes);
         let mut number = minutes;

@@ -198,14 +198,12 @@ fn digits(text: &[u8]) -> Option<(u64, usize)> {
 #[inline]
 fn next_digits(text: &[u8]) -> (u64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let bytes = match text.first_chunk() {
-        Some(bytes) => *bytes,
-        None => {
-            let mut padded = [0; CHUNK];
-            padded[..text.len()].copy_from_slice(text);
-            padded
-        }
-    };
+    let mut bytes = [0; CHUNK];
+    if let Some(chunk) = text.first_chunk() {
+        bytes = *chunk;
+    } else {
+        bytes[..text.len()].copy_from_slice(text);
+    }
     // The first byte is the lowest. One above 9 has its highest bit set, or sets it by the addition.
     let digits = u64::from_le_bytes(bytes) ^ (EACH * 0x30);
     let others = (digits | digits.wrapping_add(EACH * (0x80 - 10))) & (EACH * 0x80);

@@ -16,12 +16,12 @@ use data_collector::measure;
 fn trades(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("trades");
     let frames = work::frames(20_000.0);
-    group.throughput(Throughput::Elements(frames.frames.len() as u64));
+    group.throughput(Throughput::Elements(frames.sent.len() as u64));
     group.bench_function("frames to minutes", |bench| {
-        bench.iter(|| work::record(black_box(&frames)))
+        bench.iter(|| work::record(black_box(&frames)));
     });
     let rows: Vec<&str> = frames
-        .frames
+        .sent
         .iter()
         .take(1000)
         .map(|(frame, _)| row_of(frame))

@@ -28,6 +28,6 @@ fn main() {
         println!("1 book, {} bytes", measured(Some(&body), &frames));
     } else {
         let minutes = measured(None, &frames);
-        println!("{} frames, {minutes} minutes", frames.frames.len());
+        println!("{} frames, {minutes} minutes", frames.sent.len());
     }
 }

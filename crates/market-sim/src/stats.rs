@@ -1,7 +1,8 @@
 //! Counters that tests read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::exchange::Endpoint;
 
@@ -29,6 +30,24 @@ struct Counters {
     cached_tokens: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
+    pong_times: Mutex<Vec<Duration>>,
+}
+
+/// Most times between ping and pong that are kept.
+const PONG_TIMES: usize = 100_000;
+
+impl Stats {
+    /// Times between pings and their pongs since this was asked last; where pings overlapped, of the oldest.
+    pub fn take_pong_times(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.0.pong_times.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn note_pong_time(&self, time: Duration) {
+        let mut times = self.0.pong_times.lock().unwrap_or_else(PoisonError::into_inner);
+        if times.len() < PONG_TIMES {
+            times.push(time);
+        }
+    }
 }
 
 macro_rules! counters {

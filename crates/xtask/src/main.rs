@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `coverage`,
+//! Tasks of the workspace: `cargo xtask demo`, `run`, `test`, `explain`, `chaos`, `soak`, `bench`, `guard`, `coverage`,
 //! `fuzz`, `lint`, `deb`, `test-systemd`.
 //!
 //! What a developer runs and what CI runs is the same. A missing `redis-server` is installed, or the one
@@ -20,6 +20,7 @@ mod daemons;
 mod demo;
 mod follow;
 mod fuzz;
+mod guard;
 mod machine;
 mod package;
 mod processes;
@@ -81,6 +82,18 @@ enum Task {
     },
     /// Feed every parser of bytes from outside with what breaks parsers
     Fuzz(fuzz::FuzzArguments),
+    /// Measure both daemons against bare programs that move the same bytes; `-- --help` lists its arguments
+    Bench {
+        /// For instance `--only frames --runs 3`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Count the instructions of the paths that matter; fails at a tenth more than is written down
+    Guard {
+        /// Write the counts down instead
+        #[arg(long)]
+        write: bool,
+    },
     /// Check formatting, lints, documentation and the dependency policy
     Lint,
     /// Build the Debian package of both programs; lintian's verdict is the exit code
@@ -108,6 +121,8 @@ fn main() -> ExitCode {
             arguments,
         } => coverage::coverage(least, files, &arguments),
         Task::Fuzz(arguments) => fuzz::fuzz(&arguments),
+        Task::Bench { arguments } => checks::tests_program("bench", true, &arguments),
+        Task::Guard { write } => guard::guard(write),
         Task::Lint => checks::lint(),
         Task::Deb(arguments) => package::deb(&arguments).map(drop),
         Task::TestSystemd(arguments) => systemd::test(&arguments),

@@ -26,6 +26,8 @@ const FAKETIME: [&str; 5] = [
     "libfaketime",
 ];
 
+const VALGRIND: [&str; 5] = ["valgrind"; 5];
+
 /// Installs Redis if it is missing and the rights suffice; otherwise says which command to type.
 pub(crate) fn ensure_server() -> Result<()> {
     ensure("redis-server", &REDIS)
@@ -34,6 +36,11 @@ pub(crate) fn ensure_server() -> Result<()> {
 /// The same for `faketime`, which shows a program another time of day.
 pub(crate) fn ensure_faketime() -> Result<()> {
     ensure("faketime", &FAKETIME)
+}
+
+/// The same for `valgrind`, which counts instructions.
+pub(crate) fn ensure_valgrind() -> Result<()> {
+    ensure("valgrind", &VALGRIND)
 }
 
 fn ensure(program: &str, packages: &[&str; 5]) -> Result<()> {

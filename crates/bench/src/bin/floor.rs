@@ -92,7 +92,9 @@ async fn redis_at(port: u16) -> Result<redis::aio::MultiplexedConnection> {
 
 async fn depth(rest: &str, port: u16, bytes: usize, count: u32, pause: u64) -> Result<()> {
     let mut redis = redis_at(port).await?;
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()?;
     let url = format!("{rest}/api/v3/depth?symbol=BTCFDUSD&limit=5000");
     for _ in 0..count {
         let body = client.get(&url).send().await?.bytes().await?;

@@ -15,7 +15,7 @@ pub(crate) fn symbol() -> Symbol {
 
 /// Frames of two busy minutes and when they were sent, the first minute and its first id.
 pub(crate) struct Frames {
-    pub(crate) frames: Vec<(String, ExchangeMs)>,
+    pub(crate) sent: Vec<(String, ExchangeMs)>,
     pub(crate) first: Minute,
     pub(crate) next_id: u64,
 }
@@ -32,7 +32,7 @@ pub(crate) fn frames(rate: f64) -> Frames {
         )
     };
     Frames {
-        frames: rows.map(frame).collect(),
+        sent: rows.map(frame).collect(),
         next_id: blocks[0].first_id,
         first,
     }
@@ -49,7 +49,7 @@ fn tape(first: Minute, rate: f64) -> Arc<Tape> {
 pub(crate) fn record(frames: &Frames) -> usize {
     let mut path = TradePath::new(symbol(), frames.first, frames.next_id);
     let mut minutes = 0;
-    for (index, (frame, sent_at)) in frames.frames.iter().enumerate() {
+    for (index, (frame, sent_at)) in frames.sent.iter().enumerate() {
         assert!(path.take(frame), "{frame}");
         if index % 100 == 0 {
             minutes += path.tick(*sent_at);

@@ -69,13 +69,13 @@ pub(super) fn page(text: &str) -> Option<Vec<TradeRow>> {
     loop {
         let start = scan;
         scan.pass("{")?;
-        rows.push(match trade(&mut scan) {
-            Some(trade) => TradeRow::Trade(trade),
-            None => {
-                scan = start;
-                row_of(&TradeRecord::scan(&mut scan)?)
-            }
-        });
+        let row = if let Some(trade) = trade(&mut scan) {
+            TradeRow::Trade(trade)
+        } else {
+            scan = start;
+            row_of(&TradeRecord::scan(&mut scan)?)
+        };
+        rows.push(row);
         if !scan.passes(",") {
             break;
         }

@@ -194,7 +194,9 @@ impl Connection {
                 }
             }
             Message::Pong(_) => {
-                self.unanswered = None;
+                if let Some(sent) = self.unanswered.take() {
+                    self.shared.stats.note_pong_time(sent.elapsed());
+                }
                 self.shared.stats.add_pong(1);
                 Ok(())
             }

@@ -1,0 +1,125 @@
+//! Books: the exchange's answer, checked, in Redis; and what the trade path feels of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use end_to_end_tests::{Program, World, WorldOptions};
+use market_sim::exchange::ExchangeConfig;
+use market_sim::wait::eventually;
+
+use crate::cpu;
+use crate::table::{Row, Spread, ms};
+
+/// Longest wait for anything that should come at once.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long each is measured; with a book a second it is as many books.
+const SPAN: Duration = Duration::from_secs(8);
+
+/// How often the exchange pings while the trade path is watched.
+const PING: Duration = Duration::from_millis(2);
+
+async fn world(interval: u64, ping: Duration) -> World {
+    World::start(WorldOptions {
+        seed: 8,
+        rate: 1.0,
+        rare_events: false,
+        speed: 1.0,
+        window: 60,
+        backfill: 1,
+        depth_interval: interval,
+        exchange: ExchangeConfig {
+            weight_limit: 10_000_000,
+            ping_interval: ping,
+            ..ExchangeConfig::default()
+        },
+        ..WorldOptions::default()
+    })
+    .await
+}
+
+/// Bytes of the newest book in Redis.
+async fn stored(world: &World) -> Option<usize> {
+    let book: Option<String> = redis::cmd("LINDEX")
+        .arg("depth_snapshot_5000")
+        .arg(0)
+        .query_async(&mut world.connection().await)
+        .await
+        .ok()?;
+    book.map(|book| book.len())
+}
+
+/// Processor time of the collector in [`SPAN`] with a book every so many seconds, bytes of a book, and the times
+/// the stream took to answer pings.
+async fn collector(interval: u64) -> Result<(f64, usize, Vec<f64>)> {
+    let world = world(interval, PING).await;
+    let program = world.collector();
+    eventually("the first book", LIMIT, async || stored(&world).await.is_some()).await?;
+    let connected = || world.exchange.stats().pongs_received() > 100;
+    eventually("pings are answered", LIMIT, async || connected()).await?;
+    drop(world.exchange.stats().take_pong_times());
+    let before = cpu::of_process(program.id())?;
+    tokio::time::sleep(SPAN).await;
+    let taken = cpu::of_process(program.id())?.saturating_sub(before);
+    let pongs = world
+        .exchange
+        .stats()
+        .take_pong_times()
+        .into_iter()
+        .map(ms)
+        .collect();
+    Ok((ms(taken), stored(&world).await.context("no book")?, pongs))
+}
+
+/// Processor time of the bare program per book.
+async fn floor(bytes: usize) -> Result<f64> {
+    let world = world(3600, Duration::from_secs(20)).await;
+    let count = SPAN.as_secs() + 1;
+    let (rest, port) = (world.exchange.rest_url(), world.redis.port().to_string());
+    let arguments = ["depth", &rest, &port, &bytes.to_string(), &count.to_string()];
+    let program = Program::start("floor", &world.directory(), &arguments);
+    eventually("the first book", LIMIT, async || {
+        program.stdout().contains("read")
+    })
+    .await?;
+    let before = cpu::of_process(program.id())?;
+    eventually("all books", LIMIT, async || program.stdout().contains("done")).await?;
+    let taken = cpu::of_process(program.id())?.saturating_sub(before);
+    Ok(ms(taken) / (count - 1) as f64)
+}
+
+/// Measures both in turn.
+pub(crate) async fn measure(runs: usize) -> Result<Vec<Row>> {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut worst_with, mut worst_without) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let (idle, _, pongs) = collector(3600).await?;
+        worst_without.push(pongs.into_iter().fold(0.0, f64::max));
+        let (busy, bytes, pongs) = collector(1).await?;
+        worst_with.push(pongs.into_iter().fold(0.0, f64::max));
+        ours.push((busy - idle) / SPAN.as_secs_f64());
+        bare.push(floor(bytes).await?);
+    }
+    let (ours, floor) = (Spread::of(ours), Spread::of(bare));
+    let (with, without) = (Spread::of(worst_with), Spread::of(worst_without));
+    let ratio = ours.median / floor.median;
+    let pause = with.median - without.median;
+    Ok(vec![
+        Row {
+            work: "a book of 5000 + 5000 levels".to_owned(),
+            ours: ours.text("CPU ms"),
+            floor: floor.text("CPU ms"),
+            ratio: format!("{ratio:.2}"),
+            goal: "≤ 2.0, ≤ 3 ms".to_owned(),
+            met: ratio <= 2.0 && ours.median <= 3.0,
+        },
+        Row {
+            work: "longest pause of the trade path with a book a second, and without".to_owned(),
+            ours: with.text("ms"),
+            floor: without.text("ms"),
+            ratio: String::new(),
+            goal: "≤ 2 ms more".to_owned(),
+            met: pause <= 2.0,
+        },
+    ])
+}

@@ -1,0 +1,132 @@
+//! From the start to the first book in Redis, and from a signal to the end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use end_to_end_tests::{Program, World, WorldOptions};
+use market_sim::wait::eventually;
+
+use crate::table::{Row, Spread, ms};
+
+/// Longest wait for anything that should come at once.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How often a program is stopped.
+const STOPS: usize = 50;
+
+async fn world(rate: f64, speed: f64) -> World {
+    World::start(WorldOptions {
+        seed: 9,
+        rate,
+        rare_events: false,
+        speed,
+        window: 60,
+        backfill: 2,
+        ..WorldOptions::default()
+    })
+    .await
+}
+
+async fn length(world: &World, key: &str) -> usize {
+    let mut connection = world.connection().await;
+    let length: Result<usize, _> = redis::cmd("LLEN").arg(key).query_async(&mut connection).await;
+    length.unwrap_or_default()
+}
+
+/// Time until a list in Redis has an element.
+async fn first_element(world: &World, key: &str, start: impl FnOnce() -> Program) -> Result<(Program, f64)> {
+    let mut connection = world.connection().await;
+    let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await?;
+    let begun = Instant::now();
+    let program = start();
+    loop {
+        let length: usize = redis::cmd("LLEN").arg(key).query_async(&mut connection).await?;
+        if length > 0 {
+            return Ok((program, ms(begun.elapsed())));
+        }
+        ensure!(
+            begun.elapsed() < LIMIT,
+            "no element of {key}:\n{}",
+            program.stderr()
+        );
+    }
+}
+
+/// Measures starts in turn.
+pub(crate) async fn starts(runs: usize) -> Result<Vec<Row>> {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let world = world(100.0, 1.0).await;
+        let (mut program, time) = first_element(&world, "depth_snapshot_5000", || world.collector()).await?;
+        ours.push(time);
+        program.stop("TERM").await;
+        let (rest, port) = (world.exchange.rest_url(), world.redis.port().to_string());
+        let arguments = ["depth", &rest, &port, "220000", "1"];
+        let directory = world.directory();
+        let (_, time) = first_element(&world, "floor", || {
+            Program::start("floor", &directory, &arguments)
+        })
+        .await?;
+        bare.push(time);
+    }
+    let (ours, floor) = (Spread::of(ours), Spread::of(bare));
+    let more = ours.median - floor.median;
+    Ok(vec![Row {
+        work: "start of the collector to its first book in Redis".to_owned(),
+        ours: ours.text("ms"),
+        floor: floor.text("ms"),
+        ratio: format!("+{more:.0} ms"),
+        goal: "≤ 100 ms over the floor".to_owned(),
+        met: more <= 100.0,
+    }])
+}
+
+/// Times from SIGTERM to the end, sorted.
+async fn stops_of(world: &World, start: impl Fn() -> Program, key: &str) -> Result<Vec<f64>> {
+    let mut times = Vec::new();
+    for _ in 0..STOPS {
+        let mut connection = world.connection().await;
+        let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await?;
+        let mut program = start();
+        eventually("it works", LIMIT, async || length(world, key).await > 0).await?;
+        let begun = Instant::now();
+        program.signal("TERM");
+        while program.is_running() {
+            ensure!(begun.elapsed() < LIMIT, "it does not end");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times.push(ms(begun.elapsed()));
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+fn row(work: &str, times: Vec<f64>, limit: f64) -> Row {
+    // Of fifty the 99th percentile is the highest.
+    let spread = Spread::of(times);
+    let met = spread.highest <= limit;
+    Row::alone(work, spread.text("ms"), &format!("p99 ≤ {limit} ms"), met)
+}
+
+/// Measures stops.
+pub(crate) async fn stops() -> Result<Vec<Row>> {
+    let depth = "depth_snapshot_5000";
+    let idle = world(1.0, 1.0).await;
+    let collector = stops_of(&idle, || idle.collector(), depth).await?;
+    let busy = world(20_000.0, 60.0).await;
+    let under_load = stops_of(&busy, || busy.collector(), depth).await?;
+    let mut collector_of_data = busy.collector();
+    let lines = "trading_recommendations";
+    eventually("books", LIMIT, async || length(&busy, depth).await > 0).await?;
+    let analyzer = stops_of(&busy, || busy.analyzer(), lines).await?;
+    collector_of_data.stop("TERM").await;
+    Ok(vec![
+        row("collector, SIGTERM to its end, idle", collector, 150.0),
+        row(
+            "collector, SIGTERM to its end, 20,000 trades a second",
+            under_load,
+            500.0,
+        ),
+        row("analyzer, SIGTERM to its end", analyzer, 150.0),
+    ])
+}

@@ -1,0 +1,139 @@
+//! One element of `depth_snapshot_5000`.
+
+use chrono::{DateTime, Utc};
+use serde::de::{Deserialize, Deserializer};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+
+use super::{RecordError, scan_time};
+use crate::json;
+use crate::model::{DepthLevel, DepthSnapshot};
+use crate::num::{Price, Quantity};
+use crate::scan::Scanner;
+use crate::symbol::Symbol;
+use crate::time::rfc3339;
+
+/// A book without its levels, which stand behind it.
+#[derive(Serialize)]
+struct DepthHead<'a> {
+    symbol: &'a Symbol,
+    #[serde(with = "rfc3339")]
+    timestamp: DateTime<Utc>,
+    last_update_id: u64,
+}
+
+/// Bytes of a level, usually.
+const LEVEL_BYTES: usize = 24;
+
+/// One element of `depth_snapshot_5000`.
+///
+/// # Errors
+/// When the head cannot be written, which a valid snapshot does not have.
+pub fn encode_depth(snapshot: &DepthSnapshot) -> serde_json::Result<String> {
+    let (bids, asks) = (snapshot.bids(), snapshot.asks());
+    let head = json::to_string(&DepthHead {
+        symbol: snapshot.symbol(),
+        timestamp: snapshot.received_at(),
+        last_update_id: snapshot.last_update_id(),
+    })?;
+    let mut text = String::with_capacity(head.len() + (bids.len() + asks.len() + 4) * LEVEL_BYTES);
+    text.push_str(head.trim_end_matches('}'));
+    push_levels(&mut text, ",\"bids\":[", bids);
+    push_levels(&mut text, ",\"asks\":[", asks);
+    text.push('}');
+    Ok(text)
+}
+
+fn push_levels(text: &mut String, name: &str, levels: &[DepthLevel]) {
+    text.push_str(name);
+    for (index, level) in levels.iter().enumerate() {
+        text.push_str(if index == 0 { "[" } else { ",[" });
+        level.price.push_to(text);
+        text.push(',');
+        level.quantity.push_to(text);
+        text.push(']');
+    }
+    text.push(']');
+}
+
+#[derive(DeriveDeserialize)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub(super) struct StoredDepth {
+    symbol: Symbol,
+    #[serde(with = "rfc3339")]
+    timestamp: DateTime<Utc>,
+    last_update_id: u64,
+    #[serde(deserialize_with = "read_levels")]
+    bids: Vec<DepthLevel>,
+    #[serde(deserialize_with = "read_levels")]
+    asks: Vec<DepthLevel>,
+}
+
+fn read_levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DepthLevel>, D::Error> {
+    let rows = Vec::<(Price, Quantity)>::deserialize(deserializer)?;
+    let level = |(price, quantity)| DepthLevel { price, quantity };
+    Ok(rows.into_iter().map(level).collect())
+}
+
+impl StoredDepth {
+    /// Reads what [`encode_depth`] writes.
+    pub(super) fn scan(text: &str) -> Option<Self> {
+        let mut scan = Scanner::new(text);
+        scan.pass("{\"symbol\":")?;
+        let symbol = Symbol::new(scan.string()?).ok()?;
+        scan.pass(",\"timestamp\":")?;
+        let timestamp = scan_time(&mut scan)?;
+        scan.pass(",\"last_update_id\":")?;
+        let last_update_id = scan.unsigned()?;
+        scan.pass(",\"bids\":")?;
+        let bids = scan_levels(&mut scan)?;
+        scan.pass(",\"asks\":")?;
+        let asks = scan_levels(&mut scan)?;
+        scan.pass("}")?;
+        scan.end()?;
+        Some(Self {
+            symbol,
+            timestamp,
+            last_update_id,
+            bids,
+            asks,
+        })
+    }
+}
+
+fn scan_levels(scan: &mut Scanner<'_>) -> Option<Vec<DepthLevel>> {
+    let mut levels = Vec::new();
+    if scan.passes("[]") {
+        return Some(levels);
+    }
+    scan.pass("[[")?;
+    loop {
+        let price = Price::scan(scan)?;
+        scan.pass(",")?;
+        let quantity = Quantity::scan(scan)?;
+        scan.pass("]")?;
+        levels.push(DepthLevel { price, quantity });
+        if !scan.passes(",[") {
+            break;
+        }
+    }
+    scan.pass("]")?;
+    Some(levels)
+}
+
+/// Reads one element of `depth_snapshot_5000`.
+///
+/// # Errors
+/// [`RecordError`].
+pub fn decode_depth(text: &str) -> Result<DepthSnapshot, RecordError> {
+    let stored = match StoredDepth::scan(text) {
+        Some(stored) => stored,
+        None => serde_json::from_str(text)?,
+    };
+    Ok(DepthSnapshot::new(
+        stored.symbol,
+        stored.timestamp,
+        stored.last_update_id,
+        stored.bids,
+        stored.asks,
+    )?)
+}
