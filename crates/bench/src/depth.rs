@@ -31,6 +31,8 @@ async fn world(interval: u64, ping: Duration) -> World {
         exchange: ExchangeConfig {
             weight_limit: 10_000_000,
             ping_interval: ping,
+            // Answers to pings count as messages.
+            messages_per_second: 10_000,
             ..ExchangeConfig::default()
         },
         ..WorldOptions::default()
