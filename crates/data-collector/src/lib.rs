@@ -13,6 +13,7 @@
 //! `recent`, `clock`, `binance::parse`, `binance::budget`. The tasks move bytes and wait. [`run`] spawns, `term` wires.
 
 pub mod arguments;
+mod aside;
 mod backfill;
 mod binance;
 mod chain;

@@ -6,6 +6,7 @@ use strategy_core::model::DepthSnapshot;
 use strategy_core::symbol::Symbol;
 use strategy_core::time::{Clock, ExchangeMs};
 
+use crate::aside::aside;
 use crate::binance::books::book_weight;
 use crate::binance::budget::Urgency;
 use crate::binance::error::{ParseError, RestError};
@@ -97,7 +98,9 @@ impl RestClient {
             .transport
             .get(PATH, &query, book_weight(limit), Urgency::Book)
             .await?;
-        parse_depth(&body, &self.symbol, self.clock.now())
+        let (symbol, now) = (self.symbol.clone(), self.clock.now());
+        aside(move || parse_depth(&body, &symbol, now))
+            .await
             .map_err(|source| RestError::Unusable { path: PATH, source })
     }
 

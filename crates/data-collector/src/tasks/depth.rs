@@ -8,6 +8,7 @@ use std::time::Duration;
 use strategy_core::store::{DepthPush, Store, encode_depth};
 use tokio::time::{Instant, timeout};
 
+use crate::aside::aside;
 use crate::binance::books::BookPlan;
 use crate::binance::error::RestError;
 use crate::clock::Uptime;
@@ -147,7 +148,8 @@ impl DepthTask {
             }
             None => self.lower = None,
         }
-        match encode_depth(&snapshot) {
+        let levels = snapshot.bids().len() + snapshot.asks().len();
+        match aside(move || encode_depth(&snapshot)).await {
             Ok(document) => {
                 self.newest_id = Some(id);
                 self.waiting.push_back(Waiting {
@@ -157,11 +159,7 @@ impl DepthTask {
                 while self.waiting.len() > settings.depth_window {
                     self.waiting.pop_front();
                 }
-                tracing::debug!(
-                    depth.update_id = id,
-                    depth.levels = snapshot.bids().len() + snapshot.asks().len(),
-                    "order book fetched"
-                );
+                tracing::debug!(depth.update_id = id, depth.levels = levels, "order book fetched");
                 true
             }
             Err(error) => {
