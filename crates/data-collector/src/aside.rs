@@ -25,7 +25,9 @@ mod tests {
     #[tokio::test]
     async fn the_result_comes_back_and_a_panic_too() {
         assert_eq!(aside(|| 7).await, 7);
-        let panicked = tokio::spawn(aside(|| -> u8 { panic!("on purpose") })).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(aside(|| -> u8 { panic!("on purpose") }));
+        let panicked = tasks.join_next().await.unwrap();
         assert!(panicked.unwrap_err().is_panic());
     }
 }
