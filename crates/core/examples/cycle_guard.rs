@@ -8,8 +8,8 @@
     reason = "the number of units is what the program is for"
 )]
 
-#[path = "../benches/work/mod.rs"]
-mod work;
+#[path = "../benches/load/mod.rs"]
+mod load;
 
 use strategy_core::analysis::Engine;
 use strategy_core::store::{encode_depth, encode_minute};
@@ -23,16 +23,16 @@ const MINUTES: i64 = 2880;
 fn measured(engine: &mut Engine, documents: &[(String, String)]) -> usize {
     let mut bytes = 0;
     for (number, (book, minute)) in (MINUTES..).zip(documents) {
-        bytes += work::steady_cycle(engine, book, minute, work::now(number)).len();
+        bytes += load::steady_cycle(engine, book, minute, load::now(number)).len();
     }
     bytes
 }
 
 fn main() {
-    let (mut engine, _) = work::first_cycle(&work::window(MINUTES, 60), MINUTES);
+    let (mut engine, _) = load::first_cycle(&load::window(MINUTES, 60), MINUTES);
     let document = |number| {
-        let book = encode_depth(&work::snapshot(number)).unwrap();
-        let minute = encode_minute(&work::symbol(), &work::minute(number, 60)).unwrap();
+        let book = encode_depth(&load::snapshot(number)).unwrap();
+        let minute = encode_minute(&load::symbol(), &load::minute(number, 60)).unwrap();
         (book, minute)
     };
     let documents: Vec<_> = (MINUTES..MINUTES + CYCLES).map(document).collect();

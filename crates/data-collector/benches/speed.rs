@@ -6,7 +6,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "made-up data are valid")]
 
-mod work;
+mod load;
 
 use std::hint::black_box;
 
@@ -15,10 +15,10 @@ use data_collector::measure;
 
 fn trades(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("trades");
-    let frames = work::frames(20_000.0);
+    let frames = load::frames(20_000.0);
     group.throughput(Throughput::Elements(frames.sent.len() as u64));
     group.bench_function("frames to minutes", |bench| {
-        bench.iter(|| work::record(black_box(&frames)));
+        bench.iter(|| load::record(black_box(&frames)));
     });
     let rows: Vec<&str> = frames
         .sent
@@ -40,7 +40,7 @@ fn row_of(frame: &str) -> &str {
 }
 
 fn books(criterion: &mut Criterion) {
-    let (body, symbol) = (work::book(), work::symbol());
+    let (body, symbol) = (load::book(), load::symbol());
     criterion.bench_function("an answer with a book to its element", |bench| {
         bench.iter(|| measure::book(black_box(&body), &symbol).unwrap());
     });

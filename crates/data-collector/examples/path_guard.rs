@@ -8,22 +8,22 @@
     reason = "the number of units is what the program is for"
 )]
 
-#[path = "../benches/work/mod.rs"]
-mod work;
+#[path = "../benches/load/mod.rs"]
+mod load;
 
 use data_collector::measure;
 
 #[inline(never)]
-fn measured(body: Option<&str>, frames: &work::Frames) -> usize {
+fn measured(body: Option<&str>, frames: &load::Frames) -> usize {
     match body {
-        Some(body) => measure::book(body, &work::symbol()).unwrap().len(),
-        None => work::record(frames),
+        Some(body) => measure::book(body, &load::symbol()).unwrap().len(),
+        None => load::record(frames),
     }
 }
 
 fn main() {
-    let frames = work::frames(20_000.0);
-    let body = work::book();
+    let frames = load::frames(20_000.0);
+    let body = load::book();
     if std::env::args().any(|argument| argument == "book") {
         println!("1 book, {} bytes", measured(Some(&body), &frames));
     } else {
