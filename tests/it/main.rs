@@ -4,7 +4,6 @@
     reason = "helpers of tests: what they cannot do must fail the test"
 )]
 
-mod benchmarks;
 mod books;
 mod chaos;
 mod clock;
