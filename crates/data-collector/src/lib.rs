@@ -15,6 +15,7 @@
 pub mod arguments;
 mod aside;
 mod backfill;
+mod batch;
 mod binance;
 mod chain;
 mod clock;

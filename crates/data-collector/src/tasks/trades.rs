@@ -1,6 +1,7 @@
 //! The trade stream: moves frames into the recorder, its questions to REST, and its effects to the outbox.
 
 use std::future::pending;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use futures_util::FutureExt as _;
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::MissedTickBehavior;
 
+use crate::batch::take_some;
 use crate::binance::budget::Urgency;
 use crate::binance::error::{RestError, SocketError};
 use crate::binance::parse::{StreamEvent, TradeRow, parse_frame};
@@ -21,15 +23,13 @@ use crate::session::{Session, SessionAction, Slot};
 use crate::shared::Shared;
 use crate::signs::{BEGINNING, Task};
 use crate::tasks::anchor::{ResumePoint, find_anchor, resume_point};
+use crate::tasks::rejects::RejectLog;
 
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Most frames read before anything else gets its turn.
 const FRAMES_AT_ONCE: usize = 256;
-
-/// How often a rejected frame is logged; the ones in between are counted.
-const REJECT_LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// First and longest wait before the beginning is asked for again.
 const ANCHOR_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -160,10 +160,8 @@ impl TradeTask {
         let uptime = self.shared.uptime();
         match outcome {
             Ok(socket) => {
-                match self.session.on_opened(uptime, rand::random()) {
-                    Slot::Active => self.active = Some(socket),
-                    Slot::Successor => self.successor = Some(socket),
-                }
+                let slot = self.session.on_opened(uptime, rand::random());
+                *self.socket_in(slot) = Some(socket);
                 self.shared.health.count("stream_connections");
                 tracing::info!(ws.attempt = self.session.failures() + 1, "trade stream connected");
                 self.note_connection();
@@ -276,33 +274,29 @@ impl TradeTask {
         let uptime = self.shared.uptime();
         self.session.on_frame(slot, uptime);
         let mut texts = 0;
-        let mut next = Some(first);
-        for left in (0..FRAMES_AT_ONCE).rev() {
-            match next {
-                Some(Ok(Frame::Text(text))) => {
-                    texts += 1;
-                    self.on_text(slot, text.as_str(), uptime);
+        take_some(
+            self,
+            FRAMES_AT_ONCE,
+            first,
+            |task| next_frame(task.socket_in(slot)).now_or_never(),
+            |task, frame| {
+                match frame {
+                    Ok(Frame::Text(text)) => {
+                        texts += 1;
+                        task.on_text(slot, text.as_str(), uptime);
+                    }
+                    Ok(Frame::Control) => {}
+                    Ok(Frame::Binary) => task.rejects.note(&task.shared, &"a binary frame", uptime),
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "trade stream ended");
+                        task.session.on_closed(slot, uptime, rand::random());
+                        task.close(slot);
+                        return ControlFlow::Break(());
+                    }
                 }
-                Some(Ok(Frame::Control)) => {}
-                Some(Ok(Frame::Binary)) => self.rejects.note(&self.shared, &"a binary frame", uptime),
-                Some(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "trade stream ended");
-                    self.session.on_closed(slot, uptime, rand::random());
-                    self.close(slot);
-                    break;
-                }
-                None => break,
-            }
-            if left == 0 {
-                // Before another one is taken from the socket.
-                break;
-            }
-            let socket = match slot {
-                Slot::Active => &mut self.active,
-                Slot::Successor => &mut self.successor,
-            };
-            next = next_frame(socket).now_or_never();
-        }
+                ControlFlow::Continue(())
+            },
+        );
         if texts > 0 {
             self.shared.health.frames_came(texts);
         }
@@ -375,11 +369,15 @@ impl TradeTask {
         });
     }
 
-    fn close(&mut self, slot: Slot) {
+    fn socket_in(&mut self, slot: Slot) -> &mut Option<Socket> {
         match slot {
-            Slot::Active => self.active = None,
-            Slot::Successor => self.successor = None,
+            Slot::Active => &mut self.active,
+            Slot::Successor => &mut self.successor,
         }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        *self.socket_in(slot) = None;
         self.note_connection();
     }
 
@@ -462,25 +460,5 @@ async fn next_frame(socket: &mut Option<Socket>) -> Result<Frame, SocketError> {
     match socket {
         Some(socket) => socket.next().await,
         None => pending().await,
-    }
-}
-
-/// Logs rejected frames, not more than one a minute.
-#[derive(Debug, Default)]
-struct RejectLog {
-    last: Option<Uptime>,
-    suppressed: u64,
-}
-
-impl RejectLog {
-    fn note(&mut self, shared: &Shared, reason: &dyn std::fmt::Display, uptime: Uptime) {
-        shared.health.count("frames_rejected");
-        if self.last.is_some_and(|last| uptime < last + REJECT_LOG_EVERY) {
-            self.suppressed += 1;
-            return;
-        }
-        tracing::warn!(reason = %reason, suppressed = self.suppressed, "a frame of the trade stream was rejected");
-        self.last = Some(uptime);
-        self.suppressed = 0;
     }
 }
