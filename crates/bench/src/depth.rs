@@ -13,8 +13,11 @@ use crate::table::{Row, Spread, ms};
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long each is measured; with a book a second it is as many books.
-const SPAN: Duration = Duration::from_secs(8);
+/// How long each is measured: with a book a second.
+const SPAN: Duration = Duration::from_secs(BOOKS);
+
+/// Books of one measurement.
+const BOOKS: u64 = 8;
 
 /// How often the exchange pings while the trade path is watched.
 const PING: Duration = Duration::from_millis(2);
@@ -62,52 +65,64 @@ async fn collector(interval: u64) -> Result<(f64, usize)> {
     Ok((ms(taken), stored(&world).await.context("no book")?))
 }
 
-/// The longest time the trade path took to answer a ping in [`SPAN`], in milliseconds.
-async fn longest_pause(interval: u64) -> Result<f64> {
-    let world = world(interval, PING).await;
+/// The longest time the trade path took to answer a ping in [`SPAN`], in milliseconds, with a book a second: one of the
+/// collector's own, or one that the bare program fetches beside it, which keeps exchange and Redis as busy.
+async fn longest_pause(own: bool, bytes: usize) -> Result<f64> {
+    let world = world(if own { 1 } else { 3600 }, PING).await;
     let _program = world.collector();
     let answered = || world.exchange.stats().pongs_received() > 100;
     eventually("pings are answered", LIMIT, async || answered()).await?;
     eventually("the first book", LIMIT, async || stored(&world).await.is_some()).await?;
+    let _beside = if own {
+        None
+    } else {
+        Some(bare(&world, bytes).await?)
+    };
     drop(world.exchange.stats().take_pong_times());
     tokio::time::sleep(SPAN).await;
     let times = world.exchange.stats().take_pong_times();
     Ok(times.into_iter().map(ms).fold(0.0, f64::max))
 }
 
-/// Processor time of the bare program per book.
-async fn floor(bytes: usize) -> Result<f64> {
-    let world = world(3600, Duration::from_secs(20)).await;
-    let count = SPAN.as_secs() + 1;
+/// The bare program, with one book more than seconds in [`SPAN`], of which it has had the first.
+async fn bare(world: &World, bytes: usize) -> Result<Program> {
     let (rest, port) = (world.exchange.rest_url(), world.redis.port().to_string());
-    let arguments = ["depth", &rest, &port, &bytes.to_string(), &count.to_string()];
+    let books = BOOKS + 1;
+    let arguments = ["depth", &rest, &port, &bytes.to_string(), &books.to_string()];
     let program = Program::start("floor", &world.directory(), &arguments);
     eventually("the first book", LIMIT, async || {
         program.stdout().contains("read")
     })
     .await?;
+    Ok(program)
+}
+
+/// Processor time of the bare program per book.
+async fn floor(bytes: usize) -> Result<f64> {
+    let world = world(3600, Duration::from_secs(20)).await;
+    let program = bare(&world, bytes).await?;
     let before = cpu::of_process(program.id())?;
     eventually("all books", LIMIT, async || program.stdout().contains("done")).await?;
     let taken = cpu::of_process(program.id())?.saturating_sub(before);
-    Ok(ms(taken) / (count - 1) as f64)
+    Ok(ms(taken) / BOOKS as f64)
 }
 
 /// Measures both in turn.
 pub(crate) async fn measure(runs: usize) -> Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    let (mut worst_with, mut worst_without) = (Vec::new(), Vec::new());
+    let (mut worst_own, mut worst_beside) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let (idle, _) = collector(3600).await?;
         let (busy, bytes) = collector(1).await?;
-        worst_without.push(longest_pause(3600).await?);
-        worst_with.push(longest_pause(1).await?);
-        ours.push((busy - idle) / SPAN.as_secs_f64());
+        worst_own.push(longest_pause(true, bytes).await?);
+        worst_beside.push(longest_pause(false, bytes).await?);
+        ours.push((busy - idle) / BOOKS as f64);
         bare.push(floor(bytes).await?);
     }
     let (ours, floor) = (Spread::of(ours), Spread::of(bare));
-    let (with, without) = (Spread::of(worst_with), Spread::of(worst_without));
+    let (own, beside) = (Spread::of(worst_own), Spread::of(worst_beside));
     let ratio = ours.median / floor.median;
-    let pause = with.median - without.median;
+    let pause = own.median - beside.median;
     Ok(vec![
         Row {
             work: "a book of 5000 + 5000 levels".to_owned(),
@@ -118,9 +133,10 @@ pub(crate) async fn measure(runs: usize) -> Result<Vec<Row>> {
             met: ratio <= 2.0 && ours.median <= 3.0,
         },
         Row {
-            work: "longest pause of the trade path with a book a second, and without".to_owned(),
-            ours: with.text("ms"),
-            floor: without.text("ms"),
+            work: "longest pause of the trade path, a book a second (floor: the bare program fetches it)"
+                .to_owned(),
+            ours: own.text("ms"),
+            floor: beside.text("ms"),
             ratio: String::new(),
             goal: "≤ 2 ms more".to_owned(),
             met: pause <= 2.0,

@@ -6,15 +6,10 @@
 //! decides nothing: it only spares the work of finding out what is known beforehand. The measure of it is in
 //! `docs/benchmarks.md`.
 
-use rust_decimal::Decimal;
-
-use crate::num::SIGNIFICANT_DIGITS;
+use crate::num::amount::Amount;
 
 /// Most digits of an integer, or on one side of the point: so many always fit.
-const MOST_DIGITS: usize = 18;
-
-/// Smallest mantissa that has too many digits.
-const MANTISSA_LIMIT: u64 = 10_u64.pow(SIGNIFICANT_DIGITS);
+const MOST_DIGITS: usize = 16;
 
 /// Digits that are read at once.
 const CHUNK: usize = 8;
@@ -113,41 +108,52 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes a number of at most 15 significant digits, without sign and exponent. Its zeros at the end are gone.
+    /// Passes a number of at most 15 significant digits, without sign and exponent.
     #[inline]
-    pub fn decimal(&mut self) -> Option<Decimal> {
+    pub(crate) fn amount(&mut self) -> Option<Amount> {
         let (whole, mut length) = digits(self.rest)?;
         if length > 1 && self.rest.first() == Some(&b'0') {
             return None;
         }
         let (mut part, mut places) = (0, 0);
         if self.rest.get(length) == Some(&b'.') {
-            (part, places) = digits(self.rest.get(length + 1..)?)?;
-            length += 1 + places;
+            let behind = self.rest.get(length + 1..)?;
+            let (chunk, count) = aligned(word(behind));
+            if count == 0 {
+                return None;
+            }
+            if count < CHUNK || !behind.get(CHUNK).is_some_and(u8::is_ascii_digit) {
+                (part, places) = without_zeros(chunk, count);
+                length += 1 + count;
+            } else {
+                (part, places) = digits(behind)?;
+                length += 1 + places;
+                while places > 0 && part.is_multiple_of(10) {
+                    part /= 10;
+                    places -= 1;
+                }
+            }
         }
         if matches!(self.rest.get(length), Some(b'.' | b'e' | b'E' | b'+' | b'-')) {
             return None;
         }
-        if part == 0 {
-            places = 0;
-        } else if part.is_multiple_of(10) {
-            for zeros in [8, 4, 2, 1] {
-                let power = POWERS_OF_TEN[zeros];
-                if places > zeros && part.is_multiple_of(power) {
-                    part /= power;
-                    places -= zeros;
-                }
-            }
-        }
         let mantissa = whole.checked_mul(POWERS_OF_TEN[places])?.checked_add(part)?;
-        if mantissa >= MANTISSA_LIMIT {
-            return None;
-        }
+        let amount = Amount::from_digits(mantissa, u32::try_from(places).ok()?)?;
         self.rest = self.rest.get(length..)?;
-        Some(Decimal::new(
-            i64::try_from(mantissa).ok()?,
-            u32::try_from(places).ok()?,
-        ))
+        Some(amount)
+    }
+
+    /// Passes an integer without a sign that nobody wants to know.
+    #[inline]
+    pub fn skip_unsigned(&mut self) -> Option<()> {
+        let [first, second] = words(self.rest);
+        let length = match digit_count(first) {
+            CHUNK => CHUNK + digit_count(second),
+            count => count,
+        };
+        let fits = (1..MOST_DIGITS).contains(&length) && (length == 1 || self.rest.first() != Some(&b'0'));
+        self.rest = self.rest.get(length..).filter(|_| fits)?;
+        Some(())
     }
 
     /// Passes a number without exponent that nobody wants to know.
@@ -165,55 +171,140 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Passes a number as [`Scanner::decimal`] does, with quotes around it.
+    /// Passes a number as [`Scanner::amount`] does, with quotes around it.
     #[inline]
-    pub fn quoted_decimal(&mut self) -> Option<Decimal> {
+    pub(crate) fn quoted_amount(&mut self) -> Option<Amount> {
+        if let Some((amount, length)) = eight_places(self.rest) {
+            self.rest = self.rest.get(length..)?;
+            return Some(amount);
+        }
         self.pass("\"")?;
-        let value = self.decimal()?;
+        let value = self.amount()?;
         self.pass("\"")?;
         Some(value)
+    }
+}
+
+/// A number in quotes with eight places behind the point, as the exchange writes them all, and its length. Of at most
+/// seven digits in front: then it has not too many.
+#[inline]
+fn eight_places(text: &[u8]) -> Option<(Amount, usize)> {
+    // Quote, at most seven digits, point, eight digits, quote.
+    let text: &[u8; 18] = text.first_chunk()?;
+    let (whole, count) = aligned(word(&text[1..]));
+    if count == 0 || count == CHUNK || text[0] != b'"' || text[count + 1] != b'.' {
+        return None;
+    }
+    let chunk = word(&text[count + 2..]);
+    if others(chunk) != 0 || text[count + 10] != b'"' || (count > 1 && text[1] == b'0') {
+        return None;
+    }
+    let (part, places) = without_zeros(chunk, CHUNK);
+    let mantissa = joined(whole) * POWERS_OF_TEN[places] + part;
+    Some((
+        Amount::from_digits(mantissa, u32::try_from(places).ok()?)?,
+        count + 11,
+    ))
+}
+
+/// Value and number of the places behind a point, from `count` digits as [`aligned`] has them, without the zeros at
+/// their end, which are its highest bytes.
+#[inline]
+fn without_zeros(digits: u64, count: usize) -> (u64, usize) {
+    let zeros = (digits.leading_zeros() / 8) as usize;
+    if zeros < count {
+        (joined(digits << (8 * zeros)), count - zeros)
+    } else {
+        (0, 0)
     }
 }
 
 /// Value and number of the digits a text begins with; `None` without one, or for more than [`MOST_DIGITS`].
 #[inline]
 fn digits(text: &[u8]) -> Option<(u64, usize)> {
-    let (mut value, mut length) = (0_u64, 0);
-    loop {
-        let (part, count) = next_digits(text.get(length..)?);
-        length += count;
-        if length > MOST_DIGITS {
-            return None;
-        }
-        // So many digits always fit.
-        value = value.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(part);
-        if count < CHUNK || !text.get(length).is_some_and(u8::is_ascii_digit) {
-            return (length > 0).then_some((value, length));
-        }
+    let [first, second] = words(text);
+    let (chunk, count) = aligned(first);
+    let value = joined(chunk);
+    if count < CHUNK {
+        return (count > 0).then_some((value, count));
+    }
+    let (chunk, more) = aligned(second);
+    if more == CHUNK && text.get(MOST_DIGITS).is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    Some((value * POWERS_OF_TEN[more] + joined(chunk), CHUNK + more))
+}
+
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The lower half of sixteen bytes.
+const LOWER: u128 = 0xffff_ffff_ffff_ffff;
+
+/// What makes a digit readable, in each byte.
+const ZEROS: u64 = EACH * 0x30;
+
+/// The first eight bytes of a text, less what makes a digit readable; the first byte is the lowest.
+#[inline]
+fn word(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes) ^ ZEROS,
+        None => words(text)[0],
     }
 }
 
-/// Value and number of the digits a text begins with, at most eight, all at once: reading the numbers of the
-/// exchange digit by digit is what takes longest otherwise.
+/// The first sixteen bytes in two words.
 #[inline]
-fn next_digits(text: &[u8]) -> (u64, usize) {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut bytes = [0; CHUNK];
-    if let Some(chunk) = text.first_chunk() {
-        bytes = *chunk;
-    } else {
-        bytes[..text.len()].copy_from_slice(text);
+fn words(text: &[u8]) -> [u64; 2] {
+    let bytes = match text.first_chunk() {
+        Some(bytes) => *bytes,
+        None => padded(text),
+    };
+    let both = u128::from_le_bytes(bytes);
+    [(both & LOWER) as u64, (both >> 64) as u64].map(|word| word ^ ZEROS)
+}
+
+/// The end of a text, with what is no digit behind it.
+#[cold]
+fn padded(text: &[u8]) -> [u8; MOST_DIGITS] {
+    let mut bytes = [0; MOST_DIGITS];
+    for (byte, of_text) in bytes.iter_mut().zip(text) {
+        *byte = *of_text;
     }
-    // The first byte is the lowest. One above 9 has its highest bit set, or sets it by the addition.
-    let digits = u64::from_le_bytes(bytes) ^ (EACH * 0x30);
-    let others = (digits | digits.wrapping_add(EACH * (0x80 - 10))) & (EACH * 0x80);
-    let count = others.trailing_zeros() / 8;
-    // Zeros in front instead of what is behind; then neighbours are joined to pairs, pairs to fours, fours to eight.
-    let digits = digits.checked_shl(64 - 8 * count).unwrap_or(0);
+    bytes
+}
+
+/// The highest bit of each byte that is no digit. One above 9 has it set, or sets it by the addition.
+#[inline]
+fn others(word: u64) -> u64 {
+    (word | word.wrapping_add(EACH * (0x80 - 10))) & (EACH * 0x80)
+}
+
+/// How many digits a word begins with.
+#[inline]
+fn digit_count(word: u64) -> usize {
+    (others(word).trailing_zeros() / 8) as usize
+}
+
+/// The digits a word begins with, at most eight, and how many they are: one in each byte, the last of them in the
+/// highest, and zeros in front. Reading the numbers of the exchange one by one is what takes longest otherwise.
+#[inline]
+fn aligned(word: u64) -> (u64, usize) {
+    let others = others(word);
+    if others == 0 {
+        return (word, CHUNK);
+    }
+    let bits = others.trailing_zeros() & !7;
+    // Twice, because a shift by all 64 bits is none.
+    (word << (56 - bits) << 8, (bits / 8) as usize)
+}
+
+/// The number that eight digits make: neighbours are joined to pairs, pairs to fours, fours to eight.
+#[inline]
+fn joined(digits: u64) -> u64 {
     let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    let eight = (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff;
-    (eight, count as usize)
+    (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff
 }
 
 #[cfg(test)]
@@ -231,7 +322,7 @@ mod tests {
         assert_eq!(scan.pass(",\"b\":").and_then(|()| scan.unsigned()), Some(120));
         assert_eq!(scan.pass(",\"c\":").and_then(|()| scan.integer()), Some(-7));
         assert_eq!(
-            scan.pass(",\"d\":").and_then(|()| scan.decimal()),
+            scan.pass(",\"d\":").and_then(|()| scan.amount()).map(Amount::get),
             Some(dec!(0.5))
         );
         assert_eq!(scan.pass(",\"e\":").and_then(|()| scan.boolean()), Some(false));
@@ -241,11 +332,11 @@ mod tests {
 
     #[test]
     fn what_json_does_not_allow_is_not_read() {
-        for text in ["", "01", "-0", "1234567890123456789", "+1", "x"] {
+        for text in ["", "01", "-0", "12345678901234567", "+1", "x"] {
             assert_eq!(Scanner::new(text).integer(), None, "{text}");
         }
         for text in ["", ".5", "5.", "00.5", "1.2.3", "-1", "1234567890123456", "."] {
-            assert_eq!(Scanner::new(text).decimal(), None, "{text}");
+            assert_eq!(Scanner::new(text).amount().map(Amount::get), None, "{text}");
         }
         for text in ["\"", "\"a", "\"a\\n\"", "\"\u{e4}\"", "\"\u{1}\"", "a\""] {
             assert_eq!(Scanner::new(text).string(), None, "{text:?}");
@@ -258,18 +349,38 @@ mod tests {
             let text = [digits.as_bytes(), &bytes].concat();
             let count = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
             let value = text[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
-            prop_assert_eq!(next_digits(&text), (value, count), "{:?}", text);
+            let (digits, length) = aligned(word(&text));
+            prop_assert_eq!((joined(digits), length), (value, count), "{:?}", text);
+        }
+
+        #[test]
+        fn a_quoted_number_is_the_same_without_its_quotes(text in "[0-9]{0,9}\\.[0-9]{7,9}", rest in "[\\]},0-9]{0,9}") {
+            let quoted = format!("\"{text}\"{rest}");
+            let mut scan = Scanner::new(&quoted);
+            let read = scan.quoted_amount().map(Amount::get);
+            let mut plain = Scanner::new(&text);
+            let expected = plain.amount().filter(|_| plain.end().is_some()).map(Amount::get);
+            prop_assert_eq!(read, expected);
+            if read.is_some() {
+                prop_assert_eq!(scan.rest, rest.as_bytes());
+            }
         }
 
         #[test]
         fn a_number_is_the_one_that_serde_reads(text in "[0-9]{0,20}(\\.[0-9]{0,20})?") {
-            if let Some(value) = Scanner::new(&text).decimal() {
-                prop_assert_eq!(value, crate::num::parse_decimal(&text).unwrap());
+            if let Some(value) = Scanner::new(&text).amount() {
+                prop_assert_eq!(value.get(), crate::num::parse_decimal(&text).unwrap());
                 prop_assert!(serde_json::from_str::<serde_json::Number>(&text).is_ok(), "{}", text);
             }
             let mut skipped = Scanner::new(&text);
             if skipped.skip_number().and_then(|()| skipped.end()).is_some() {
                 prop_assert!(serde_json::from_str::<serde_json::Number>(&text).is_ok(), "{}", text);
+            }
+            let mut skipped = Scanner::new(&text);
+            let mut read = Scanner::new(&text);
+            if skipped.skip_unsigned().is_some() {
+                prop_assert!(read.unsigned().is_some());
+                prop_assert_eq!(skipped.rest, read.rest);
             }
             if let Some(value) = Scanner::new(&text).unsigned().filter(|_| !text.contains('.')) {
                 prop_assert_eq!(Some(value), serde_json::from_str::<u64>(&text).ok());

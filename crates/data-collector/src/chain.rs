@@ -122,6 +122,17 @@ impl IdChain {
         }
     }
 
+    /// Lets out the id that is due, as nearly every row of the stream has it, while nothing waits behind it. False for
+    /// any other, which is to be offered.
+    #[inline]
+    pub(crate) fn pass(&mut self, id: u64) -> bool {
+        let is_due = id == self.next && !self.open_start && self.ahead.is_empty();
+        if is_due {
+            self.next = id + 1;
+        }
+        is_due
+    }
+
     /// Takes one row of the stream and lets out what is due.
     pub(crate) fn offer(&mut self, row: TradeRow, out: &mut Vec<Link>) -> Offer {
         let id = row.id();

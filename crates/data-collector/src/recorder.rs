@@ -6,6 +6,7 @@
 
 mod answers;
 mod asking;
+mod counting;
 mod gap;
 mod settling;
 mod values;
@@ -20,7 +21,7 @@ use strategy_core::time::{ExchangeMs, Minute};
 use crate::binance::parse::TradeRow;
 use crate::chain::{IdChain, Link, Offer};
 use crate::clock::{ExchangeClock, Uptime};
-use crate::minutes::{MinuteLedger, Placed};
+use crate::minutes::MinuteLedger;
 
 pub(crate) use self::answers::doubt_future;
 use self::asking::Due;
@@ -244,7 +245,7 @@ impl Recorder {
     ) {
         self.last_row = uptime;
         let from_present = self.clock.observe(sent_at, uptime);
-        if !from_present || !self.is_plausible(row) {
+        if !from_present || !self.is_plausible(&row) {
             // A clock error of ours or a false frame: the exchange is asked for its time, and for the row.
             self.counts.rejected_rows += 1;
             self.chain.announce(row.id());
@@ -270,6 +271,13 @@ impl Recorder {
             }
             self.ledger.skip_to(minute);
             self.ledger.spoil(minute);
+        }
+        if let TradeRow::Trade(trade) = &row
+            && self.chain.pass(trade.id)
+        {
+            self.stream_highest = self.stream_highest.max(Some(trade.id));
+            self.count_alone(trade, effects);
+            return;
         }
         let had_gap = self.chain.has_gap();
         let mut links = std::mem::take(&mut self.links);
@@ -347,77 +355,6 @@ impl Recorder {
         self.ledger.provisional(minute, waiting)
     }
 
-    fn let_out(&mut self, links: &mut Vec<Link>, effects: &mut Vec<Effect>) {
-        let mut amended: Option<Minute> = None;
-        for link in links.drain(..) {
-            let trade = match link {
-                Link::Hole(hole) => {
-                    self.counts.hole_ids += hole.count();
-                    self.ledger.note_hole(hole);
-                    self.holes.push_back(hole);
-                    if self.holes.len() > HOLES_KEPT {
-                        self.holes.pop_front();
-                    }
-                    continue;
-                }
-                Link::Unreadable { id } | Link::Row(TradeRow::Unreadable { id }) => {
-                    self.counts.unreadable_rows += 1;
-                    tracing::warn!(
-                        trade.id = id,
-                        "the exchange shows a row that is no trade: its minute is incomplete"
-                    );
-                    self.ledger.spoil_here();
-                    continue;
-                }
-                Link::Row(TradeRow::Dead { .. }) => {
-                    self.counts.dead_rows += 1;
-                    continue;
-                }
-                Link::Row(TradeRow::Trade(trade)) => trade,
-            };
-            self.counts.trades += 1;
-            self.last_price = Some(trade.price);
-            let (highest, latest) = self.head.unwrap_or((trade.id, trade.traded_at));
-            self.head = Some((highest.max(trade.id), latest.max(trade.traded_at)));
-            // The parser admits only times that have a minute.
-            let Ok(minute) = Minute::containing(trade.traded_at) else {
-                continue;
-            };
-            match self.ledger.add(&trade, minute) {
-                Ok(Placed::Open) => {}
-                // The minute was published as incomplete, and read anew it may lack this very trade.
-                Ok(Placed::Amended(minute)) if self.ledger.is_spoiled(minute) => {
-                    effects.push(Effect::Invalidate(minute));
-                }
-                Ok(Placed::Amended(minute)) => {
-                    if let Some(other) = amended.replace(minute).filter(|other| *other != minute) {
-                        effects.push(Effect::Publish(self.ledger.published(other)));
-                    }
-                    self.counts.amended_minutes += 1;
-                }
-                Ok(Placed::TooOld(_)) if self.known_last.is_some_and(|known| trade.id <= known) => {}
-                Ok(Placed::TooOld(minute)) => {
-                    self.counts.invalidated_minutes += 1;
-                    effects.push(Effect::Invalidate(minute));
-                }
-                Err(error) => {
-                    // Absurd amounts only. The minute cannot be whole without this trade.
-                    self.counts.rejected_rows += 1;
-                    tracing::error!(
-                        trade.id = trade.id,
-                        error = &error as &dyn std::error::Error,
-                        "a trade could not be counted"
-                    );
-                    self.ledger.spoil(minute);
-                    effects.push(Effect::Invalidate(minute));
-                }
-            }
-        }
-        if let Some(minute) = amended {
-            effects.push(Effect::Publish(self.ledger.published(minute)));
-        }
-    }
-
     /// The exchange has no trade that was not let out, as of its time `time`.
     fn seal_quiet(&mut self, time: ExchangeMs, effects: &mut Vec<Effect>) {
         let end = Minute::containing(time.saturating_sub(REST_TRAILS_BY_MS));
@@ -443,10 +380,13 @@ impl Recorder {
     }
 
     /// False for a price so far from the last one that REST must confirm it.
-    fn is_plausible(&self, row: TradeRow) -> bool {
+    fn is_plausible(&self, row: &TradeRow) -> bool {
         let (TradeRow::Trade(trade), Some(last)) = (row, self.last_price) else {
             return true;
         };
+        if trade.price == last {
+            return true;
+        }
         let (price, last) = (trade.price.to_f64(), last.to_f64());
         price < last * PLAUSIBLE_PRICE_FACTOR && price > last / PLAUSIBLE_PRICE_FACTOR
     }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use strategy_core::model::{AggTrade, Aggressor, DepthLevel, DepthSnapshot};
 use strategy_core::num::{Price, Quantity, is_worth_more};
 use strategy_core::symbol::Symbol;
-use strategy_core::time::{ExchangeMs, Minute};
+use strategy_core::time::{ExchangeMs, MINUTE_MS};
 
 use crate::binance::error::{MAX_NOTIONAL, ParseError};
 use crate::binance::scan;
@@ -13,6 +13,9 @@ use crate::binance::wire::{DepthBody, OtherFrame, RowId, TradeFrame, TradeRecord
 
 /// Times above this are microseconds: as milliseconds it is the year 5138, as microseconds 1973.
 const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
+
+/// The first minute of 1970 is what a missing value looks like.
+const EARLIEST_MS: i64 = MINUTE_MS;
 
 /// How much later than the event that reports it a trade may claim to be, in milliseconds.
 const EVENT_TIME_TOLERANCE_MS: i64 = 60_000;
@@ -221,16 +224,17 @@ fn parse_row(record: &TradeRecord<'_>) -> Result<TradeRow, ParseError> {
 }
 
 /// Reads a time in milliseconds or microseconds; none is later than the year 5138.
+#[inline]
 pub(crate) fn parse_time(value: i64) -> Result<ExchangeMs, ParseError> {
     let ms = if value >= MICROSECONDS_FROM {
         value / 1000
     } else {
         value
     };
-    match Minute::containing(ms) {
-        // Zero and the first days of 1970 are what a missing value looks like.
-        Ok(minute) if minute.number() > 0 && ms < MICROSECONDS_FROM => Ok(ms),
-        _ => Err(ParseError::Time(value)),
+    if (EARLIEST_MS..MICROSECONDS_FROM).contains(&ms) {
+        Ok(ms)
+    } else {
+        Err(ParseError::Time(value))
     }
 }
 
@@ -291,13 +295,16 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use strategy_core::time::Minute;
 
     #[test]
     fn a_time_is_milliseconds_or_microseconds_of_this_age() {
         assert_eq!(parse_time(1_795_300_000_123).unwrap(), 1_795_300_000_123);
         assert_eq!(parse_time(1_795_300_000_123_456).unwrap(), 1_795_300_000_123);
         // As microseconds the year 7659, whose milliseconds would be taken for microseconds again.
-        for bad in [0, -1, 179_531_795_300_000_123, i64::MAX, i64::MIN] {
+        assert_eq!(parse_time(60_000).unwrap(), 60_000);
+        assert!(Minute::containing(parse_time(99_999_999_999_999).unwrap()).is_ok());
+        for bad in [0, -1, 59_999, 179_531_795_300_000_123, i64::MAX, i64::MIN] {
             assert!(parse_time(bad).is_err(), "{bad}");
         }
     }

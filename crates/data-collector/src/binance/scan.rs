@@ -42,9 +42,9 @@ fn trade(scan: &mut Scanner<'_>) -> Option<AggTrade> {
     scan.pass(r#","q":"#)?;
     let quantity = Quantity::scan_quoted(scan).filter(|quantity| !quantity.is_zero())?;
     scan.pass(r#","f":"#)?;
-    scan.unsigned()?;
+    scan.skip_unsigned()?;
     scan.pass(r#","l":"#)?;
-    scan.unsigned()?;
+    scan.skip_unsigned()?;
     scan.pass(r#","T":"#)?;
     let traded_at = parse_time(scan.integer()?).ok()?;
     scan.pass(r#","m":"#)?;

@@ -35,24 +35,27 @@ pub fn encode_depth(snapshot: &DepthSnapshot) -> serde_json::Result<String> {
         timestamp: snapshot.received_at(),
         last_update_id: snapshot.last_update_id(),
     })?;
-    let mut text = String::with_capacity(head.len() + (bids.len() + asks.len() + 4) * LEVEL_BYTES);
-    text.push_str(head.trim_end_matches('}'));
+    let mut text = Vec::with_capacity(head.len() + (bids.len() + asks.len() + 4) * LEVEL_BYTES);
+    text.extend_from_slice(head.trim_end_matches('}').as_bytes());
     push_levels(&mut text, ",\"bids\":[", bids);
     push_levels(&mut text, ",\"asks\":[", asks);
-    text.push('}');
-    Ok(text)
+    text.push(b'}');
+    String::from_utf8(text).map_err(serde::ser::Error::custom)
 }
 
-fn push_levels(text: &mut String, name: &str, levels: &[DepthLevel]) {
-    text.push_str(name);
+fn push_levels(text: &mut Vec<u8>, name: &str, levels: &[DepthLevel]) {
+    text.extend_from_slice(name.as_bytes());
     for (index, level) in levels.iter().enumerate() {
-        text.push_str(if index == 0 { "[" } else { ",[" });
+        if index > 0 {
+            text.push(b',');
+        }
+        text.push(b'[');
         level.price.push_to(text);
-        text.push(',');
+        text.push(b',');
         level.quantity.push_to(text);
-        text.push(']');
+        text.push(b']');
     }
-    text.push(']');
+    text.push(b']');
 }
 
 #[derive(DeriveDeserialize)]

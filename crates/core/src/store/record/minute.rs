@@ -187,7 +187,7 @@ impl StoredBuckets {
             // The key repeats the price level.
             scan.string()?;
             scan.pass(":{\"price_level\":")?;
-            let bucket = PriceBucket::new(scan.decimal()?).ok()?;
+            let bucket = PriceBucket::scan(scan)?;
             scan.pass(",\"buy_volume\":")?;
             let buy_volume = Quantity::scan(scan)?;
             scan.pass(",\"sell_volume\":")?;
