@@ -40,7 +40,7 @@ pub(crate) const REBASE_IDS: u64 = 50_000;
 
 /// How far a trade of the stream may be from the price before it without being asked for again. The
 /// greatest real jump known of this market was 13 %.
-const PLAUSIBLE_PRICE_FACTOR: f64 = 5.0;
+const PLAUSIBLE_PRICE_FACTOR: u32 = 5;
 
 /// Missing ids that are remembered, in case one comes all the same.
 const HOLES_KEPT: usize = 64;
@@ -384,11 +384,7 @@ impl Recorder {
         let (TradeRow::Trade(trade), Some(last)) = (row, self.last_price) else {
             return true;
         };
-        if trade.price == last {
-            return true;
-        }
-        let (price, last) = (trade.price.to_f64(), last.to_f64());
-        price < last * PLAUSIBLE_PRICE_FACTOR && price > last / PLAUSIBLE_PRICE_FACTOR
+        trade.price.is_within(PLAUSIBLE_PRICE_FACTOR, last)
     }
 
     fn ask_newest(&mut self, uptime: Uptime) {

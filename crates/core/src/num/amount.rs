@@ -84,6 +84,16 @@ impl Amount {
         product > u128::from(limit) * u128::from(power(scale))
     }
 
+    /// True if it is less than so many times the other one.
+    #[inline]
+    pub(crate) fn is_below(self, factor: u32, other: Self) -> bool {
+        if self.scale == other.scale {
+            return u128::from(self.mantissa) < u128::from(other.mantissa) * u128::from(factor);
+        }
+        let product = other.get().checked_mul(factor.into());
+        product.is_none_or(|product| self.get() < product)
+    }
+
     /// The exact sum.
     ///
     /// # Errors
@@ -136,38 +146,33 @@ impl Amount {
     /// Adds it to a text, in plain notation, as [`crate::json`] writes numbers.
     #[inline]
     pub(crate) fn push_to(self, text: &mut Vec<u8>) {
-        if self.scale > FEW_PLACES {
+        let whole = self.floor().mantissa;
+        if self.scale > 8 || whole >= EIGHT_DIGITS {
+            // No price and hardly a quantity.
             text.extend_from_slice(self.get().to_string().as_bytes());
             return;
         }
-        // Sixteen digits, the first of them in the lowest byte and never needed.
-        let upper = eight_digits(self.mantissa / EIGHT_DIGITS);
-        let lower = eight_digits(self.mantissa % EIGHT_DIGITS);
-        let digits = u128::from(lower) << 64 | u128::from(upper);
-        let point = 16 - self.scale;
-        // Without the zeros in front, except one before the point.
-        let start = (digits.trailing_zeros() / 8).min(point - 1);
-        let digits = (digits | ASCII_ZEROS) >> (8 * start);
-        let (whole, all) = (point - start, 16 - start);
-        let (number, length) = if self.scale == 0 {
-            (digits, all)
-        } else {
-            let before = digits & ((1 << (8 * whole)) - 1);
-            let behind = digits >> (8 * whole) << (8 * whole) << 8;
-            (before | u128::from(b'.') << (8 * whole) | behind, all + 1)
-        };
-        // Always sixteen bytes, which is one store, and back to those that count.
-        let end = text.len() + length as usize;
-        text.extend_from_slice(&number.to_le_bytes());
-        text.truncate(end);
+        let digits = eight_digits(whole);
+        let zeros = (digits.trailing_zeros() / 8).min(7);
+        push_digits(text, digits >> (8 * zeros), 8 - zeros);
+        if self.scale > 0 {
+            let part = self.mantissa - whole * power(self.scale);
+            text.push(b'.');
+            push_digits(text, eight_digits(part * power(8 - self.scale)), self.scale);
+        }
     }
 }
 
 /// Largest number of eight digits, and one.
 const EIGHT_DIGITS: u64 = 100_000_000;
 
-/// What makes sixteen digits readable.
-const ASCII_ZEROS: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
+/// Adds the first `count` of eight digits: always eight bytes, which is one store, and back to those that count.
+#[inline]
+fn push_digits(text: &mut Vec<u8>, digits: u64, count: u32) {
+    let end = text.len() + count as usize;
+    text.extend_from_slice(&(digits | 0x3030_3030_3030_3030).to_le_bytes());
+    text.truncate(end);
+}
 
 /// The digits of a number below [`EIGHT_DIGITS`], one in each byte, the first in the lowest: split into fours, the fours
 /// into pairs, the pairs into digits, each step for all at once. The divisions by 100 and 10 are multiplications.

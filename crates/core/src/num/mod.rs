@@ -183,6 +183,12 @@ pub fn is_worth_more(price: Price, quantity: Quantity, limit: u64) -> bool {
 }
 
 impl Price {
+    /// True if it is less than so many times as high as another one, and the other way round.
+    #[inline]
+    pub fn is_within(self, factor: u32, other: Self) -> bool {
+        self.0.is_below(factor, other.0) && other.0.is_below(factor, self.0)
+    }
+
     #[inline]
     fn amount(self) -> Amount {
         self.0
@@ -291,6 +297,31 @@ mod tests {
         assert!(Price::parse("0").is_err());
         assert!(Price::parse("-1").is_err());
         assert!(Quantity::parse("-0.1").is_err());
+    }
+
+    #[test]
+    fn a_price_is_within_a_factor_of_another_or_not() {
+        let within = |one: &str, other: &str| {
+            let (one, other) = (Price::parse(one).unwrap(), Price::parse(other).unwrap());
+            assert_eq!(one.is_within(5, other), other.is_within(5, one));
+            one.is_within(5, other)
+        };
+        for (one, other) in [
+            ("1", "1"),
+            ("1", "4.99"),
+            ("499999999999999", "100000000000000"),
+            ("0.5", "0.1000001"),
+        ] {
+            assert!(within(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("1", "5"),
+            ("1", "5.01"),
+            ("0.00000001", "100000"),
+            ("500000000000000", "100000000000000"),
+        ] {
+            assert!(!within(one, other), "{one} {other}");
+        }
     }
 
     proptest! {
