@@ -5,8 +5,10 @@
 
 mod checks;
 mod manual;
+mod packaged;
 mod refusals;
 mod truth;
+mod watchdog;
 
 use std::fs;
 use std::process::Command;
