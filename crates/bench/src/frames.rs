@@ -19,15 +19,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SPEED: f64 = 60.0;
 
 /// Median of the trades per event minute; at [`SPEED`] as many a second.
-const RATE: f64 = 60_000.0;
+const RATE: u32 = 60_000;
 
 /// How long frames are counted.
 const SPAN: Duration = Duration::from_secs(8);
 
-async fn world() -> World {
+async fn world(share: Share) -> World {
     World::start(WorldOptions {
         seed: 7,
-        rate: RATE,
+        rate: share.of(RATE, 1).into(),
         rare_events: false,
         speed: 1.0,
         window: 60,
@@ -51,7 +51,7 @@ async fn rush(world: &World, share: Share) -> u64 {
 
 /// Processor seconds of the collector per million frames.
 async fn collector(share: Share) -> Result<f64> {
-    let world = world().await;
+    let world = world(share).await;
     let program = world.collector();
     eventually("recording", LIMIT, async || {
         world.status().await.contains("\"websocket_connected\":true")
@@ -81,7 +81,7 @@ fn newest_id(world: &World) -> Option<u64> {
 
 /// The same of the bare program.
 async fn floor(share: Share) -> Result<f64> {
-    let world = world().await;
+    let world = world(share).await;
     let url = format!("{}/ws/btcfdusd@aggTrade", world.exchange.ws_url());
     let program = Program::start("floor", &world.directory(), &["frames", &url]);
     eventually("connected", LIMIT, async || {

@@ -12,6 +12,9 @@ use crate::table::{Row, Spread, ms};
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Trades a second of a busy market.
+const BUSY: u32 = 20_000;
+
 /// How often a program is stopped.
 const STOPS: u32 = 50;
 
@@ -115,7 +118,9 @@ pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
     let depth = "depth_snapshot_5000";
     let idle = world(1.0, 1.0).await;
     let collector = stops_of(&idle, || idle.collector(), depth, count).await?;
-    let busy = world(20_000.0, 60.0).await;
+    let trades = share.of(BUSY, 1);
+    // At sixty minutes a minute as many a second as a minute has.
+    let busy = world(trades.into(), 60.0).await;
     let under_load = stops_of(&busy, || busy.collector(), depth, count).await?;
     let mut collector_of_data = busy.collector();
     let lines = "trading_recommendations";
@@ -125,7 +130,7 @@ pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
     Ok(vec![
         row("collector, SIGTERM to its end, idle", collector, 150.0),
         row(
-            "collector, SIGTERM to its end, 20,000 trades a second",
+            &format!("collector, SIGTERM to its end, {trades} trades a second"),
             under_load,
             500.0,
         ),

@@ -4,6 +4,8 @@
 //! Runs of daemon and floor take turns, so that what disturbs the machine disturbs both. Processor time is
 //! that of the whole process, from the kernel's clock of it.
 
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
 mod cpu;
 mod cycle;
 mod depth;
@@ -76,6 +78,6 @@ async fn main() -> Result<()> {
             Work::Burst => fill::burst(share).await?,
         });
     }
-    table::print(&rows);
+    print!("\n{}", table::text(&rows)?);
     Ok(())
 }

@@ -126,7 +126,7 @@ async fn starts_and_stops() {
     assert!(row.measured() > 0.0 && row.floor() > 0.0, "{:?}", row.0);
     let works = [
         "collector, SIGTERM to its end, idle",
-        "collector, SIGTERM to its end, 20,000 trades a second",
+        "collector, SIGTERM to its end, 400 trades a second",
         "analyzer, SIGTERM to its end",
     ];
     for row in rows("stops", works).await {
