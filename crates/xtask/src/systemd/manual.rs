@@ -40,6 +40,17 @@ fn block(beginning: &str) -> Result<String> {
     Ok(text.lines().map(without).collect::<Vec<_>>().join("\n"))
 }
 
+/// The command that is named beside a sign in the manual's tables.
+fn cure(sign: &str) -> Result<String> {
+    let manual = std::fs::read_to_string(build::root().join("docs/operations.md"))?;
+    let row = manual
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{sign}`")));
+    let cure = row.and_then(|row| row.split('`').find(|part| part.starts_with("sudo ")));
+    let cure = cure.with_context(|| format!("the manual has no cure for {sign}"))?;
+    Ok(cure.to_owned())
+}
+
 /// The line of the first start that has these words in it.
 fn first_start(words: &str) -> Result<String> {
     let block = block("sudoedit /etc/strategy-agent/strategy-agent.yaml")?;
@@ -88,12 +99,7 @@ pub(super) fn start(machine: &Machine) -> Result<()> {
 
 /// The user is gone: both are refused, readably, and the manual's cure lets the next start succeed.
 pub(super) fn lost_user(machine: &Machine) -> Result<String> {
-    let manual = std::fs::read_to_string(build::root().join("docs/operations.md"))?;
-    let row = manual
-        .lines()
-        .find(|line| line.starts_with("| `status=217/USER`"));
-    let cure = row.and_then(|row| row.split('`').find(|part| part.starts_with("sudo ")));
-    let cure = cure.context("the manual has no cure for status=217/USER")?;
+    let cure = cure("status=217/USER")?;
     machine.run(&format!("systemctl stop {BOTH} && userdel strategy-agent"))?;
     ensure!(
         !machine.output("getent passwd strategy-agent")?.status.success(),
@@ -109,7 +115,7 @@ pub(super) fn lost_user(machine: &Machine) -> Result<String> {
         })?;
     }
     let began = Instant::now();
-    machine.run(cure)?;
+    machine.run(&cure)?;
     eventually("both active by themselves", SOON, || both_active(machine))?;
     let took = began.elapsed();
     let compared = whole(machine)?;
@@ -256,4 +262,44 @@ pub(super) fn by_hand(machine: &Machine) -> Result<String> {
     let compared = whole(machine)?;
     one_more_line(machine)?;
     Ok(format!("both active, {compared}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_that_is_typed_stands_in_the_manual() {
+        for beginning in [
+            "sudo cp /usr/share/doc/strategy-agent/examples/instance.yaml",
+            "systemctl status data-collector analyzer",
+            "redis-cli ACL SETUSER strategy-agent",
+            "sudo rsync -a /var/lib/strategy-agent/storage/",
+            "sudo systemctl stop data-collector analyzer redis-server",
+            "sudo install -m 0755 target/release/data-collector",
+        ] {
+            let block = block(beginning).unwrap();
+            assert!(block.starts_with(beginning), "{block}");
+            // An explanation behind a command is not typed.
+            assert!(!block.contains("  #") && !block.contains("```"), "{block}");
+        }
+        assert!(block("no such command").is_err());
+    }
+
+    #[test]
+    fn the_first_start_edits_checks_stores_the_key_and_starts() {
+        let line = |words| first_start(words).unwrap();
+        assert!(line("sudoedit").ends_with(CONFIG));
+        assert!(line("--check-config").ends_with("--check-config"));
+        assert!(line("deepseek_api_key").starts_with("sudo sh -c 'umask 077;"));
+        assert!(line("systemctl enable").ends_with(BOTH));
+        assert!(line("systemctl status").ends_with(BOTH));
+        assert!(first_start("reboot").is_err());
+    }
+
+    #[test]
+    fn a_lost_user_has_a_cure() {
+        assert_eq!(cure("status=217/USER").unwrap(), "sudo systemd-sysusers");
+        assert!(cure("status=0/SUCCESS").is_err());
+    }
 }
