@@ -63,6 +63,10 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
             .arg("--target-dir")
             .arg(&place);
     };
+    let kept = place.join("objects");
+    if kept.exists() {
+        fs::remove_dir_all(&kept)?;
+    }
     let mut objects = Vec::new();
     for subcommand in [&["build", "--bins"][..], &["test", "--no-run"]] {
         let mut command = cargo(
@@ -75,10 +79,9 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
         );
         command.args(&subcommand[1..]);
         instrumented(&mut command);
-        objects.extend(executables(&mut command)?);
+        let built = executables(&mut command)?;
+        objects.extend(keep(&built, &kept.join(subcommand[0]))?);
     }
-    objects.sort();
-    objects.dedup();
     let mut command = cargo("test", &["--workspace", "--locked", "--no-fail-fast"]);
     instrumented(&mut command);
     command.args(arguments);
@@ -152,6 +155,20 @@ fn executables(command: &mut Command) -> Result<Vec<PathBuf>> {
     Ok(documents
         .filter_map(|document| Some(document["executable"].as_str()?.into()))
         .collect())
+}
+
+/// Links what was built into a directory: the same program is built with other features for tests than
+/// without them, and cargo puts whichever it was asked for last in the same place.
+fn keep(built: &[PathBuf], directory: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(directory)?;
+    let mut kept = Vec::new();
+    for path in built {
+        let name = path.file_name().context("a program without a name")?;
+        let link = directory.join(name);
+        fs::hard_link(path, &link).with_context(|| format!("{} cannot be kept", path.display()))?;
+        kept.push(link);
+    }
+    Ok(kept)
 }
 
 /// Lines of every file of the workspace's crates.
@@ -263,6 +280,30 @@ mod tests {
         assert_eq!(built, [PathBuf::from("/t/debug/analyzer")]);
         let error = executables(Command::new("sh").args(["-c", "exit 101"])).unwrap_err();
         assert!(error.to_string().contains("101"), "{error}");
+    }
+
+    #[test]
+    fn what_was_built_stays_though_another_takes_its_place() {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("floor");
+        let mut kept = Vec::new();
+        for features in ["without tests", "of tests"] {
+            // As cargo does it: the old one is unlinked, not written to.
+            drop(fs::remove_file(&program));
+            fs::write(&program, features).unwrap();
+            let built = [program.clone()];
+            kept.extend(keep(&built, &place.path().join(features)).unwrap());
+        }
+        fs::remove_file(&program).unwrap();
+        let read: Vec<String> = kept
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        assert_eq!(read, ["without tests", "of tests"]);
+        assert!(
+            keep(&[program], &place.path().join("again")).is_err(),
+            "it is gone"
+        );
     }
 
     #[test]

@@ -119,8 +119,9 @@ mod tests {
     fn started(directory: &Path, scripts: &[(&'static str, &str)]) -> Processes {
         let mut processes = Processes::default();
         for (name, script) in scripts {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]);
+            // A shell cannot watch for what was ignored when it began, as it is for jobs in the background.
+            let mut command = Command::new("env");
+            command.args(["--default-signal=INT", "sh", "-c", script]);
             let log = directory.join(name);
             processes.start(name, &mut command, &log).unwrap();
         }
