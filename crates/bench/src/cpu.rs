@@ -21,3 +21,47 @@ pub(crate) fn of_ended_children() -> Result<Duration> {
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros)?))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_types, reason = "it needs a process that works")]
+
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// One more than the highest id the kernel gives.
+    const NOBODY: u32 = 4_194_305;
+
+    #[test]
+    fn a_process_that_works_takes_time() {
+        let id = std::process::id();
+        let before = of_process(id).unwrap();
+        let mut sum = 0_u64;
+        // Ends when the clock that is tested has gone on: it is the kernel's, so it does.
+        while of_process(id).unwrap() < before + Duration::from_millis(20) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(sum > 0);
+        let nobody = of_process(NOBODY).unwrap_err();
+        assert!(nobody.to_string().contains("4194305"), "{nobody}");
+    }
+
+    #[test]
+    fn a_child_counts_when_it_has_ended() {
+        let before = of_ended_children().unwrap();
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                "read line; i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done",
+            ])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let while_it_waits = of_ended_children().unwrap();
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        assert_eq!(while_it_waits, before);
+        assert!(of_ended_children().unwrap() > before);
+    }
+}

@@ -8,6 +8,7 @@ use market_sim::wait::{eventually, eventually_some};
 use strategy_core::time::{Clock as _, Minute, SystemClock};
 
 use crate::cpu;
+use crate::share::Share;
 use crate::stage::Stage;
 use crate::table::{Row, Spread, ms};
 
@@ -19,11 +20,15 @@ const CYCLES: u32 = 6;
 
 const KEYS: [&str; 2] = ["depth_snapshot_5000", "trades_window"];
 
-/// The window that is usual.
-const USUAL: (usize, i64) = (2880, 60);
+/// Minutes and price levels of the window that is usual.
+const USUAL: (u32, i64) = (2880, 60);
+
+/// Minutes of the smallest window, which is as large in a part.
+const LEAST: u32 = 180;
 
 /// A window up to some minutes ago, so that there are minutes left to add.
-async fn stage((minutes, levels): (usize, i64)) -> Result<Stage> {
+async fn stage((minutes, levels): (u32, i64)) -> Result<Stage> {
+    let minutes = usize::try_from(minutes)?;
     let now = SystemClock.now();
     let newest = Minute::of(now)?.offset(-20);
     Stage::filled(minutes, levels, newest, now).await
@@ -41,15 +46,16 @@ async fn whole_run(stage: &Stage, name: &str, arguments: &[&str]) -> Result<(f64
 }
 
 /// The first cycle: everything is read and analysed once.
-pub(crate) async fn first(runs: usize) -> Result<Vec<Row>> {
-    let stage = stage(USUAL).await?;
-    let port = stage.redis.port().to_string();
+pub(crate) async fn first(runs: usize, share: Share) -> Result<Vec<Row>> {
+    let minutes = share.of(USUAL.0, LEAST);
+    let stage = stage((minutes, USUAL.1)).await?;
+    let (port, count) = (stage.redis.port().to_string(), minutes.to_string());
     let (mut ours, mut bare, mut elapsed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let (taken, whole) = whole_run(&stage, "analyzer", &["--config", "config.yaml", "--once"]).await?;
         ours.push(taken);
         elapsed.push(whole);
-        let (taken, _) = whole_run(&stage, "floor", &["lists", &port, "2880", KEYS[0], KEYS[1]]).await?;
+        let (taken, _) = whole_run(&stage, "floor", &["lists", &port, &count, KEYS[0], KEYS[1]]).await?;
         bare.push(taken);
     }
     let (ours, floor, elapsed) = (Spread::of(ours), Spread::of(bare), Spread::of(elapsed));
@@ -79,7 +85,7 @@ struct Steady {
 }
 
 /// Lets the analyzer run and adds a book and a minute for each of its cycles.
-async fn steady_of(window: (usize, i64)) -> Result<Steady> {
+async fn steady_of(window: (u32, i64), cycles: u32) -> Result<Steady> {
     let mut stage = stage(window).await?;
     let program = Program::start("analyzer", stage.path(), &["--config", "config.yaml"]);
     let lines = || {
@@ -94,14 +100,14 @@ async fn steady_of(window: (usize, i64)) -> Result<Steady> {
     let count = || std::fs::read_to_string(&path).map_or(0, |log| log.lines().count());
     let mut newest = Minute::of(SystemClock.now())?.offset(-20);
     let (cpu, bytes) = (cpu::of_process(program.id())?, stage.bytes_sent().await?);
-    for cycle in 1..=CYCLES {
+    for cycle in 1..=cycles {
         newest = newest.next();
         stage.put(vec![newest]).await?;
         stage.push(SystemClock.now()).await?;
         let wanted = usize::try_from(first + cycle)?;
         eventually("the next cycle", LIMIT, async || count() >= wanted).await?;
     }
-    let cycles = f64::from(CYCLES);
+    let cycles = f64::from(cycles);
     let taken = cpu::of_process(program.id())?.saturating_sub(cpu);
     let sent = stage.bytes_sent().await?.saturating_sub(bytes);
     Ok(Steady {
@@ -119,10 +125,10 @@ fn stage_log(stage: &Stage) -> std::path::PathBuf {
 }
 
 /// Processor time of the bare program for one book and one minute.
-async fn steady_floor() -> Result<f64> {
-    let stage = stage((180, 60)).await?;
+async fn steady_floor(cycles: u32) -> Result<f64> {
+    let stage = stage((LEAST, 60)).await?;
     let port = stage.redis.port().to_string();
-    let count = CYCLES.to_string();
+    let count = cycles.to_string();
     let arguments = ["heads", &port, &count, KEYS[0], KEYS[1]];
     let program = Program::start("floor", stage.path(), &arguments);
     eventually("connected", LIMIT, async || {
@@ -132,19 +138,21 @@ async fn steady_floor() -> Result<f64> {
     let before = cpu::of_process(program.id())?;
     eventually("done", LIMIT, async || program.stdout().contains("done")).await?;
     let taken = cpu::of_process(program.id())?.saturating_sub(before);
-    Ok(ms(taken) / f64::from(CYCLES))
+    Ok(ms(taken) / f64::from(cycles))
 }
 
 /// The following cycles, in windows of several sizes.
-pub(crate) async fn steady(runs: usize) -> Result<Vec<Row>> {
-    let windows = [(180, 60), USUAL, (10_080, 60), (2880, 300)];
+pub(crate) async fn steady(runs: usize, share: Share) -> Result<Vec<Row>> {
+    let windows = [(LEAST, 60), USUAL, (10_080, 60), (2880, 300)]
+        .map(|(minutes, levels)| (share.of(minutes, LEAST), levels));
+    let cycles = share.of(CYCLES, 1);
     let mut found: Vec<Vec<Steady>> = vec![Vec::new(); windows.len()];
     let mut bare = Vec::new();
     for _ in 0..runs {
         for (window, found) in windows.iter().zip(&mut found) {
-            found.push(steady_of(*window).await?);
+            found.push(steady_of(*window, cycles).await?);
         }
-        bare.push(steady_floor().await?);
+        bare.push(steady_floor(cycles).await?);
     }
     let of = |index: usize, figure: fn(&Steady) -> f64| Spread::of(found[index].iter().map(figure).collect());
     let floor = Spread::of(bare);

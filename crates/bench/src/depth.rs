@@ -8,16 +8,17 @@ use market_sim::exchange::ExchangeConfig;
 use market_sim::wait::eventually;
 
 use crate::cpu;
+use crate::share::Share;
 use crate::table::{Row, Spread, ms};
 
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long each is measured: with a book a second.
-const SPAN: Duration = Duration::from_secs(BOOKS);
+/// Books of one measurement, which takes as many seconds.
+const BOOKS: u32 = 8;
 
-/// Books of one measurement.
-const BOOKS: u64 = 8;
+/// The same of a part: one book may fall just outside.
+const LEAST: u32 = 2;
 
 /// How often the exchange pings while the trade path is watched.
 const PING: Duration = Duration::from_millis(2);
@@ -54,20 +55,20 @@ async fn stored(world: &World) -> Option<usize> {
     book.map(|book| book.len())
 }
 
-/// Processor time of the collector in [`SPAN`] with a book every so many seconds, and bytes of a book.
-async fn collector(interval: u64) -> Result<(f64, usize)> {
+/// Processor time of the collector in `seconds` with a book every so many seconds, and bytes of a book.
+async fn collector(interval: u64, seconds: u32) -> Result<(f64, usize)> {
     let world = world(interval, Duration::from_secs(20)).await;
     let program = world.collector();
     eventually("the first book", LIMIT, async || stored(&world).await.is_some()).await?;
     let before = cpu::of_process(program.id())?;
-    tokio::time::sleep(SPAN).await;
+    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
     let taken = cpu::of_process(program.id())?.saturating_sub(before);
     Ok((ms(taken), stored(&world).await.context("no book")?))
 }
 
-/// The longest time the trade path took to answer a ping in [`SPAN`], in milliseconds, with a book a second: one of the
+/// The longest time the trade path took to answer a ping in `seconds`, in milliseconds, with a book a second: one of the
 /// collector's own, or one that the bare program fetches beside it, which keeps exchange and Redis as busy.
-async fn longest_pause(own: bool, bytes: usize) -> Result<f64> {
+async fn longest_pause(own: bool, bytes: usize, seconds: u32) -> Result<f64> {
     let world = world(if own { 1 } else { 3600 }, PING).await;
     let _program = world.collector();
     let answered = || world.exchange.stats().pongs_received() > 100;
@@ -76,18 +77,18 @@ async fn longest_pause(own: bool, bytes: usize) -> Result<f64> {
     let _beside = if own {
         None
     } else {
-        Some(bare(&world, bytes).await?)
+        Some(bare(&world, bytes, seconds).await?)
     };
     drop(world.exchange.stats().take_pong_times());
-    tokio::time::sleep(SPAN).await;
+    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
     let times = world.exchange.stats().take_pong_times();
     Ok(times.into_iter().map(ms).fold(0.0, f64::max))
 }
 
-/// The bare program, with one book more than seconds in [`SPAN`], of which it has had the first.
-async fn bare(world: &World, bytes: usize) -> Result<Program> {
+/// The bare program, with one book more than `seconds`, of which it has had the first.
+async fn bare(world: &World, bytes: usize, seconds: u32) -> Result<Program> {
     let (rest, port) = (world.exchange.rest_url(), world.redis.port().to_string());
-    let books = BOOKS + 1;
+    let books = seconds + 1;
     let arguments = ["depth", &rest, &port, &bytes.to_string(), &books.to_string()];
     let program = Program::start("floor", &world.directory(), &arguments);
     eventually("the first book", LIMIT, async || {
@@ -98,26 +99,27 @@ async fn bare(world: &World, bytes: usize) -> Result<Program> {
 }
 
 /// Processor time of the bare program per book.
-async fn floor(bytes: usize) -> Result<f64> {
+async fn floor(bytes: usize, seconds: u32) -> Result<f64> {
     let world = world(3600, Duration::from_secs(20)).await;
-    let program = bare(&world, bytes).await?;
+    let program = bare(&world, bytes, seconds).await?;
     let before = cpu::of_process(program.id())?;
     eventually("all books", LIMIT, async || program.stdout().contains("done")).await?;
     let taken = cpu::of_process(program.id())?.saturating_sub(before);
-    Ok(ms(taken) / BOOKS as f64)
+    Ok(ms(taken) / f64::from(seconds))
 }
 
 /// Measures both in turn.
-pub(crate) async fn measure(runs: usize) -> Result<Vec<Row>> {
+pub(crate) async fn measure(runs: usize, share: Share) -> Result<Vec<Row>> {
+    let seconds = share.of(BOOKS, LEAST);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let (mut worst_own, mut worst_beside) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let (idle, _) = collector(3600).await?;
-        let (busy, bytes) = collector(1).await?;
-        worst_own.push(longest_pause(true, bytes).await?);
-        worst_beside.push(longest_pause(false, bytes).await?);
-        ours.push((busy - idle) / BOOKS as f64);
-        bare.push(floor(bytes).await?);
+        let (idle, _) = collector(3600, seconds).await?;
+        let (busy, bytes) = collector(1, seconds).await?;
+        worst_own.push(longest_pause(true, bytes, seconds).await?);
+        worst_beside.push(longest_pause(false, bytes, seconds).await?);
+        ours.push((busy - idle) / f64::from(seconds));
+        bare.push(floor(bytes, seconds).await?);
     }
     let (ours, floor) = (Spread::of(ours), Spread::of(bare));
     let (own, beside) = (Spread::of(worst_own), Spread::of(worst_beside));

@@ -8,10 +8,17 @@ use market_sim::wait::eventually;
 use serde_json::Value;
 
 use crate::cpu;
+use crate::share::Share;
 use crate::table::Row;
 
 /// Longest wait for a whole window.
 const LIMIT: Duration = Duration::from_secs(900);
+
+/// Minutes of the window.
+const MINUTES: u32 = 2880;
+
+/// Fewest minutes of a part: some of them have to be there at the start.
+const LEAST: u32 = 20;
 
 /// Request weight a minute; two days of the usual market weigh about three times as much.
 const WEIGHT: u32 = 2400;
@@ -23,13 +30,14 @@ const BURST: u32 = 20_000;
 const IN_TIME: Duration = Duration::from_secs(5);
 
 /// Two days of the usual market.
-pub(crate) async fn warm_start() -> Result<Vec<Row>> {
+pub(crate) async fn warm_start(share: Share) -> Result<Vec<Row>> {
+    let minutes = share.of(MINUTES, LEAST);
     let world = World::start(WorldOptions {
         seed: 10,
         rate: 467.0,
         speed: 1.0,
-        window: 2880,
-        backfill: 2880,
+        window: usize::try_from(minutes)?,
+        backfill: minutes,
         depth_interval: 60,
         weight_per_minute: WEIGHT,
         ..WorldOptions::default()
@@ -38,7 +46,7 @@ pub(crate) async fn warm_start() -> Result<Vec<Row>> {
     let (program, begun) = (world.collector(), Instant::now());
     let is_whole = async || {
         let status: Value = serde_json::from_str(&world.status().await).unwrap_or_default();
-        status["trade_window_count"].as_u64() >= Some(2878)
+        status["trade_window_count"].as_u64() >= Some(u64::from(minutes - 2))
             && status["incomplete_minutes"].as_u64() == Some(0)
     };
     eventually("the window is whole", LIMIT, is_whole).await?;
@@ -82,11 +90,17 @@ pub(crate) async fn warm_start() -> Result<Vec<Row>> {
 }
 
 /// Twenty thousand trades in one second of an otherwise usual market, in real time.
-pub(crate) async fn burst() -> Result<Vec<Row>> {
+pub(crate) async fn burst(share: Share) -> Result<Vec<Row>> {
+    let (trades, speed) = (share.of(BURST, 1), share.speed());
+    let pace = if speed > 1.0 {
+        format!("{speed} times as fast as real time")
+    } else {
+        "in real time".to_owned()
+    };
     let world = World::start(WorldOptions {
         seed: 11,
         rate: 467.0,
-        speed: 1.0,
+        speed,
         window: 60,
         backfill: 2,
         depth_interval: 60,
@@ -94,7 +108,7 @@ pub(crate) async fn burst() -> Result<Vec<Row>> {
     })
     .await;
     let mut program = world.collector();
-    let minute = world.exchange.burst(BURST)?;
+    let minute = world.exchange.burst(trades)?;
     world.clock.wait_until(minute.end_ms()).await;
     let ended = Instant::now();
     let is_there = async || {
@@ -112,7 +126,7 @@ pub(crate) async fn burst() -> Result<Vec<Row>> {
     let status: Value = serde_json::from_str(&world.status().await).unwrap_or_default();
     program.stop("TERM").await;
     Ok(vec![Row::alone(
-        &format!("burst of {BURST} trades in a second, in real time"),
+        &format!("burst of {trades} trades in a second, {pace}"),
         format!(
             "published {:.1} s after its minute, {} differences, {} gaps",
             late.as_secs_f64(),

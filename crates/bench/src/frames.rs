@@ -9,6 +9,7 @@ use serde_json::Value;
 use strategy_core::time::Minute;
 
 use crate::cpu;
+use crate::share::Share;
 use crate::table::{Row, Spread};
 
 /// Longest wait for anything that should come at once.
@@ -18,15 +19,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SPEED: f64 = 60.0;
 
 /// Median of the trades per event minute; at [`SPEED`] as many a second.
-const RATE: f64 = 60_000.0;
+const RATE: u32 = 60_000;
 
 /// How long frames are counted.
 const SPAN: Duration = Duration::from_secs(8);
 
-async fn world() -> World {
+async fn world(share: Share) -> World {
     World::start(WorldOptions {
         seed: 7,
-        rate: RATE,
+        rate: share.of(RATE, 1).into(),
         rare_events: false,
         speed: 1.0,
         window: 60,
@@ -38,10 +39,10 @@ async fn world() -> World {
 }
 
 /// Lets the market run fast for a while, and then stand still. Returns how many frames that were.
-async fn rush(world: &World) -> u64 {
+async fn rush(world: &World, share: Share) -> u64 {
     let before = world.exchange.stats().rows_sent();
     world.clock.set_speed(SPEED);
-    tokio::time::sleep(SPAN).await;
+    tokio::time::sleep(share.of_time(SPAN)).await;
     world.clock.pause();
     // What is due is sent by then; nothing else tells when.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -49,8 +50,8 @@ async fn rush(world: &World) -> u64 {
 }
 
 /// Processor seconds of the collector per million frames.
-async fn collector() -> Result<f64> {
-    let world = world().await;
+async fn collector(share: Share) -> Result<f64> {
+    let world = world(share).await;
     let program = world.collector();
     eventually("recording", LIMIT, async || {
         world.status().await.contains("\"websocket_connected\":true")
@@ -58,7 +59,7 @@ async fn collector() -> Result<f64> {
     })
     .await?;
     let before = cpu::of_process(program.id())?;
-    let frames = rush(&world).await;
+    let frames = rush(&world, share).await;
     let newest = newest_id(&world).context("a market without trades")?;
     eventually("all trades are counted", LIMIT, async || {
         let status: Value = serde_json::from_str(&world.status().await).unwrap_or_default();
@@ -79,8 +80,8 @@ fn newest_id(world: &World) -> Option<u64> {
 }
 
 /// The same of the bare program.
-async fn floor() -> Result<f64> {
-    let world = world().await;
+async fn floor(share: Share) -> Result<f64> {
+    let world = world(share).await;
     let url = format!("{}/ws/btcfdusd@aggTrade", world.exchange.ws_url());
     let program = Program::start("floor", &world.directory(), &["frames", &url]);
     eventually("connected", LIMIT, async || {
@@ -88,7 +89,7 @@ async fn floor() -> Result<f64> {
     })
     .await?;
     let before = cpu::of_process(program.id())?;
-    rush(&world).await;
+    rush(&world, share).await;
     world.exchange.faults().send_text("end");
     let frames = eventually_some("all frames are counted", LIMIT, async || {
         let text = program.stdout();
@@ -101,11 +102,11 @@ async fn floor() -> Result<f64> {
 }
 
 /// Measures both in turn.
-pub(crate) async fn measure(runs: usize) -> Result<Vec<Row>> {
+pub(crate) async fn measure(runs: usize, share: Share) -> Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        ours.push(collector().await?);
-        bare.push(floor().await?);
+        ours.push(collector(share).await?);
+        bare.push(floor(share).await?);
     }
     let (ours, floor) = (Spread::of(ours), Spread::of(bare));
     let ratio = ours.median / floor.median;

@@ -6,13 +6,17 @@ use anyhow::{Result, ensure};
 use end_to_end_tests::{Program, World, WorldOptions};
 use market_sim::wait::eventually;
 
+use crate::share::Share;
 use crate::table::{Row, Spread, ms};
 
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Trades a second of a busy market.
+const BUSY: u32 = 20_000;
+
 /// How often a program is stopped.
-const STOPS: usize = 50;
+const STOPS: u32 = 50;
 
 async fn world(rate: f64, speed: f64) -> World {
     World::start(WorldOptions {
@@ -82,9 +86,9 @@ pub(crate) async fn starts(runs: usize) -> Result<Vec<Row>> {
 }
 
 /// Times from SIGTERM to the end, sorted.
-async fn stops_of(world: &World, start: impl Fn() -> Program, key: &str) -> Result<Vec<f64>> {
+async fn stops_of(world: &World, start: impl Fn() -> Program, key: &str, stops: u32) -> Result<Vec<f64>> {
     let mut times = Vec::new();
-    for _ in 0..STOPS {
+    for _ in 0..stops {
         let mut connection = world.connection().await;
         let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await?;
         let mut program = start();
@@ -109,21 +113,24 @@ fn row(work: &str, times: Vec<f64>, limit: f64) -> Row {
 }
 
 /// Measures stops.
-pub(crate) async fn stops() -> Result<Vec<Row>> {
+pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
+    let count = share.of(STOPS, 1);
     let depth = "depth_snapshot_5000";
     let idle = world(1.0, 1.0).await;
-    let collector = stops_of(&idle, || idle.collector(), depth).await?;
-    let busy = world(20_000.0, 60.0).await;
-    let under_load = stops_of(&busy, || busy.collector(), depth).await?;
+    let collector = stops_of(&idle, || idle.collector(), depth, count).await?;
+    let trades = share.of(BUSY, 1);
+    // At sixty minutes a minute as many a second as a minute has.
+    let busy = world(trades.into(), 60.0).await;
+    let under_load = stops_of(&busy, || busy.collector(), depth, count).await?;
     let mut collector_of_data = busy.collector();
     let lines = "trading_recommendations";
     eventually("books", LIMIT, async || length(&busy, depth).await > 0).await?;
-    let analyzer = stops_of(&busy, || busy.analyzer(), lines).await?;
+    let analyzer = stops_of(&busy, || busy.analyzer(), lines, count).await?;
     collector_of_data.stop("TERM").await;
     Ok(vec![
         row("collector, SIGTERM to its end, idle", collector, 150.0),
         row(
-            "collector, SIGTERM to its end, 20,000 trades a second",
+            &format!("collector, SIGTERM to its end, {trades} trades a second"),
             under_load,
             500.0,
         ),

@@ -4,17 +4,22 @@
 //! Runs of daemon and floor take turns, so that what disturbs the machine disturbs both. Processor time is
 //! that of the whole process, from the kernel's clock of it.
 
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
 mod cpu;
 mod cycle;
 mod depth;
 mod fill;
 mod frames;
 mod life;
+mod share;
 mod stage;
 mod table;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+
+use crate::share::Share;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,29 +50,34 @@ struct Arguments {
     #[arg(long, value_enum)]
     only: Vec<Work>,
     /// Runs of daemon and floor each
-    #[arg(long, default_value_t = 7)]
-    runs: usize,
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Only one in so many of the seconds, minutes, trades and stops of a run; shows that a line can be
+    /// measured, its figures mean nothing then
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=50))]
+    one_in: u16,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let (runs, share) = (usize::from(arguments.runs), Share::one_in(arguments.one_in));
     let mut rows = Vec::new();
     for work in Work::value_variants() {
         if !arguments.only.is_empty() && !arguments.only.contains(work) {
             continue;
         }
         rows.extend(match work {
-            Work::Frames => frames::measure(arguments.runs).await?,
-            Work::Depth => depth::measure(arguments.runs).await?,
-            Work::First => cycle::first(arguments.runs).await?,
-            Work::Steady => cycle::steady(arguments.runs).await?,
-            Work::Starts => life::starts(arguments.runs).await?,
-            Work::Stops => life::stops().await?,
-            Work::Warm => fill::warm_start().await?,
-            Work::Burst => fill::burst().await?,
+            Work::Frames => frames::measure(runs, share).await?,
+            Work::Depth => depth::measure(runs, share).await?,
+            Work::First => cycle::first(runs, share).await?,
+            Work::Steady => cycle::steady(runs, share).await?,
+            Work::Starts => life::starts(runs).await?,
+            Work::Stops => life::stops(share).await?,
+            Work::Warm => fill::warm_start(share).await?,
+            Work::Burst => fill::burst(share).await?,
         });
     }
-    table::print(&rows);
+    print!("\n{}", table::text(&rows)?);
     Ok(())
 }

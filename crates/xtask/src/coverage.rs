@@ -63,6 +63,10 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
             .arg("--target-dir")
             .arg(&place);
     };
+    let kept = place.join("objects");
+    if kept.exists() {
+        fs::remove_dir_all(&kept)?;
+    }
     let mut objects = Vec::new();
     for subcommand in [&["build", "--bins"][..], &["test", "--no-run"]] {
         let mut command = cargo(
@@ -75,10 +79,9 @@ pub(crate) fn coverage(least: f64, files: bool, arguments: &[String]) -> Result<
         );
         command.args(&subcommand[1..]);
         instrumented(&mut command);
-        objects.extend(executables(&mut command)?);
+        let built = executables(&mut command)?;
+        objects.extend(keep(&built, &kept.join(subcommand[0]))?);
     }
-    objects.sort();
-    objects.dedup();
     let mut command = cargo("test", &["--workspace", "--locked", "--no-fail-fast"]);
     instrumented(&mut command);
     command.args(arguments);
@@ -152,6 +155,20 @@ fn executables(command: &mut Command) -> Result<Vec<PathBuf>> {
     Ok(documents
         .filter_map(|document| Some(document["executable"].as_str()?.into()))
         .collect())
+}
+
+/// Links what was built into a directory: the same program is built with other features for tests than
+/// without them, and cargo puts whichever it was asked for last in the same place.
+fn keep(built: &[PathBuf], directory: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(directory)?;
+    let mut kept = Vec::new();
+    for path in built {
+        let name = path.file_name().context("a program without a name")?;
+        let link = directory.join(name);
+        fs::hard_link(path, &link).with_context(|| format!("{} cannot be kept", path.display()))?;
+        kept.push(link);
+    }
+    Ok(kept)
 }
 
 /// Lines of every file of the workspace's crates.
@@ -252,5 +269,99 @@ mod tests {
         ]);
         assert!(report(&by_file, true, 90.0).is_ok());
         assert!(report(&by_file, false, 90.1).is_err());
+    }
+
+    #[test]
+    fn what_cargo_has_built_is_taken_from_its_messages() {
+        let messages = r#"{"reason":"compiler-artifact","executable":"/t/debug/analyzer"}
+{"reason":"compiler-artifact","executable":null}
+{"reason":"build-finished","success":true}"#;
+        let built = executables(Command::new("printf").args(["%s", messages])).unwrap();
+        assert_eq!(built, [PathBuf::from("/t/debug/analyzer")]);
+        let error = executables(Command::new("sh").args(["-c", "exit 101"])).unwrap_err();
+        assert!(error.to_string().contains("101"), "{error}");
+    }
+
+    #[test]
+    fn what_was_built_stays_though_another_takes_its_place() {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("floor");
+        let mut kept = Vec::new();
+        for features in ["without tests", "of tests"] {
+            // As cargo does it: the old one is unlinked, not written to.
+            drop(fs::remove_file(&program));
+            fs::write(&program, features).unwrap();
+            let built = [program.clone()];
+            kept.extend(keep(&built, &place.path().join(features)).unwrap());
+        }
+        fs::remove_file(&program).unwrap();
+        let read: Vec<String> = kept
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        assert_eq!(read, ["without tests", "of tests"]);
+        assert!(
+            keep(&[program], &place.path().join("again")).is_err(),
+            "it is gone"
+        );
+    }
+
+    #[test]
+    fn figures_are_those_of_this_workspace_s_files() {
+        let place = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(root()).unwrap();
+        let file = |name: &Path, all: u64, run: u64| {
+            let summary = serde_json::json!({"lines": {"count": all, "covered": run}});
+            serde_json::json!({"filename": name, "summary": summary})
+        };
+        let files = [
+            file(&root.join("crates/core/src/num.rs"), 8, 6),
+            file(Path::new("/rustc/library/core/src/num.rs"), 100, 1),
+        ];
+        let document = serde_json::json!({"data": [{"files": files}]});
+        fs::write(place.path().join("answer"), document.to_string()).unwrap();
+        let cov = place.path().join("cov");
+        let script = place.path().join("script");
+        fs::write(
+            &script,
+            "#!/bin/sh\necho \"$@\" > \"${0%cov}asked\"; cat \"${0%cov}answer\"\n",
+        )
+        .unwrap();
+        // A file this process has open for writing, even for a moment, may be open in a child of another test.
+        run(Command::new("install")
+            .args(["-m", "0755"])
+            .arg(&script)
+            .arg(&cov))
+        .unwrap();
+        let objects = ["one".into(), "two".into()];
+        let by_file = lines(&cov, Path::new("merged"), &objects).unwrap();
+        let found: Vec<(&str, u64, u64)> = by_file
+            .iter()
+            .map(|(name, lines)| (name.as_str(), lines.all, lines.run))
+            .collect();
+        assert_eq!(found, [("crates/core/src/num.rs", 8, 6)]);
+        let asked = fs::read_to_string(place.path().join("asked")).unwrap();
+        assert!(
+            asked.ends_with("-instr-profile merged one -object two\n"),
+            "{asked}"
+        );
+        assert!(
+            lines(&cov, Path::new("merged"), &[]).is_err(),
+            "nothing was built"
+        );
+    }
+
+    #[test]
+    fn a_tool_that_is_missing_is_named_with_how_to_install_it() {
+        let error = tool("NO_SUCH_VARIABLE", "no-such-tool").unwrap_err().to_string();
+        assert!(error.contains("no-such-tool-"), "{error}");
+        assert!(error.contains("apt-get install llvm-"), "{error}");
+        assert!(error.contains("NO_SUCH_VARIABLE"), "{error}");
+    }
+
+    #[test]
+    fn nothing_to_run_is_not_a_share_of_nothing() {
+        assert!((Lines::default().percent() - 100.0).abs() < 1e-9);
+        assert!((Lines { all: 8, run: 6 }.percent() - 75.0).abs() < 1e-9);
     }
 }

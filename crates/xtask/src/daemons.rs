@@ -126,3 +126,16 @@ fn memory_mb(id: u32) -> Option<f64> {
     let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes / 1024.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_process_that_runs_is_known() {
+        let own = memory_mb(std::process::id()).unwrap();
+        assert!((0.1..10_000.0).contains(&own), "{own}");
+        // One more than the highest id the kernel gives.
+        assert_eq!(memory_mb(4_194_305), None);
+    }
+}

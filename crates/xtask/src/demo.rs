@@ -256,3 +256,79 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_looked_for_here_and_then_in_the_workspace() {
+        let root = tempfile::tempdir().unwrap();
+        let here = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(config_file(here.path(), root.path()).unwrap(), here.path());
+        let elsewhere = Path::new("config/of-no-directory.yaml");
+        assert_eq!(
+            config_file(elsewhere, root.path()).unwrap(),
+            root.path().join(elsewhere)
+        );
+    }
+
+    #[test]
+    fn the_demo_asks_the_simulators_and_never_looks_back_further_than_its_window() {
+        let simulator = Simulator {
+            rest: "http://127.0.0.1:1".to_owned(),
+            ws: "ws://127.0.0.1:2".to_owned(),
+            model: "http://127.0.0.1:3/v1".to_owned(),
+        };
+        for (window, flow) in [(30, 30), (2880, 180)] {
+            let arguments = DemoArguments {
+                seed: 1,
+                speed: 1.0,
+                window_minutes: window,
+                no_model: false,
+                directory: None,
+                release: false,
+            };
+            let text = demo_config(&arguments, 4000, &simulator);
+            let config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+            assert_eq!(config["redis"]["port"], 4000);
+            assert_eq!(config["binance"]["rest_api_base"], "http://127.0.0.1:1");
+            assert_eq!(config["binance"]["websocket_base"], "ws://127.0.0.1:2");
+            assert_eq!(
+                config["analyzer"]["deepseek"]["base_url"],
+                "http://127.0.0.1:3/v1"
+            );
+            let analysis = &config["analyzer"]["analysis"];
+            assert_eq!(analysis["profile_window_minutes"], window);
+            assert_eq!(analysis["flow_window_minutes"], flow);
+        }
+    }
+
+    /// What a configuration says of Redis.
+    fn wanted(redis: &str) -> settings::Redis {
+        let mut script = Command::new("sh");
+        let text = format!(
+            "redis: {redis}\nbinance: {{symbol: X}}\nlogging: {{file_path: x}}\n\
+             data_collector: {{order_flow: {{window_size_minutes: 1, backfill_minutes: 1}}}}\n"
+        );
+        script.args(["-c", "cat \"$0\""]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        settings::Settings::of(script.arg(file.path())).unwrap().redis
+    }
+
+    #[test]
+    fn a_redis_is_started_only_where_none_is_and_where_one_without_secrets_is_meant() {
+        let place = tempfile::tempdir().unwrap();
+        let mut processes = Processes::default();
+        let mut provide = |redis: &str| provide_redis(&wanted(redis), &mut processes, place.path());
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = server.local_addr().unwrap().port();
+        provide(&format!("{{host: 127.0.0.1, port: {port}, tls: true}}")).unwrap();
+        // Nothing listens on the first of all ports, and nobody can connect to all the world at once.
+        let error = provide("{host: 127.0.0.1, port: 1, tls: true}").unwrap_err();
+        assert!(error.to_string().contains("password or TLS"), "{error}");
+        provide("{host: 255.255.255.255, port: 6379, tls: false}").unwrap();
+        assert_eq!(processes.ids().count(), 0, "nothing was started");
+    }
+}

@@ -137,4 +137,32 @@ mod tests {
         assert_eq!(follower.lines().unwrap(), ["two"]);
         std::fs::remove_file(&path).unwrap();
     }
+
+    #[test]
+    fn an_abstention_says_why_and_what_is_no_recommendation_stands_as_it_is() {
+        let line = r#"{"timestamp":"2026-11-22T06:14:00+00:00","symbol":"BTCFDUSD","action":"HOLD","status":"abstain","abstain_reason":"stale_data","source":"rules","reasoning":"no book for 90 s"}"#;
+        let shown = readable(line);
+        assert_eq!(
+            shown,
+            "06:14:00 UTC  BTCFDUSD  HOLD  abstains: stale_data (rules)  no book for 90 s"
+        );
+        assert_eq!(readable("half a li\u{7}ne"), "half a li\u{fffd}ne");
+        let bare = readable("{}");
+        assert!(
+            bare.starts_with("- UTC  -") && bare.contains("no range"),
+            "{bare}"
+        );
+    }
+
+    #[test]
+    fn a_log_that_was_moved_away_is_read_from_its_new_beginning() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let mut follower = Follower::new(&path);
+        assert!(follower.lines().unwrap().is_empty(), "there is none yet");
+        std::fs::write(&path, "the first of the old\n").unwrap();
+        assert_eq!(follower.lines().unwrap(), ["the first of the old"]);
+        std::fs::write(&path, "new\n").unwrap();
+        assert_eq!(follower.lines().unwrap(), ["new"]);
+    }
 }

@@ -59,7 +59,12 @@ fn count(program: &str, arguments: &[&str]) -> Result<u64> {
         .context("valgrind cannot be started")?;
     let (said, counted) = (text(&output.stdout), text(&output.stderr));
     ensure!(output.status.success(), "{program} under valgrind: {counted}");
-    let units: u64 = first_number(&said).with_context(|| format!("{program} says {said:?}"))?;
+    per_unit(program, &said, &counted)
+}
+
+/// Instructions per unit, from what the program and valgrind say.
+fn per_unit(program: &str, said: &str, counted: &str) -> Result<u64> {
+    let units: u64 = first_number(said).with_context(|| format!("{program} says {said:?}"))?;
     let line = counted.lines().find_map(|line| line.split_once("Collected :"));
     let all: u64 = line
         .and_then(|(_, count)| first_number(count))
@@ -140,5 +145,33 @@ mod tests {
         let path = file.path().to_owned();
         write_down(&path, &counts(7)).unwrap();
         assert_eq!(read(&path).unwrap(), counts(7));
+    }
+
+    #[test]
+    fn instructions_are_those_of_one_unit() {
+        let counted = "==7== Events    : Ir\n==7== Collected : 5000\n==7== I   refs: 9000\n";
+        assert_eq!(per_unit("path", "4 frames\n", counted).unwrap(), 1250);
+        for (said, counted) in [
+            ("no frames", counted),
+            ("0 frames", counted),
+            ("4 frames", "==7== Collected : 0\n"),
+            ("4 frames", "valgrind: cannot"),
+        ] {
+            let error = per_unit("path_guard", said, counted).unwrap_err().to_string();
+            assert!(!error.is_empty(), "{said} {counted}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_down_for_every_path_can_be_read() {
+        let known = read(&build::root().join("crates/bench/instructions.txt")).unwrap();
+        for (path, _, _) in PATHS {
+            assert!(known.get(path).is_some_and(|count| *count > 0), "{path}");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for wrong in ["steady_cycle", "steady_cycle many"] {
+            fs::write(file.path(), wrong).unwrap();
+            assert!(read(file.path()).is_err(), "{wrong}");
+        }
     }
 }

@@ -353,3 +353,75 @@ fn is_root() -> bool {
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     user.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn off(root: &Path) -> Machine {
+        Machine {
+            root: root.to_owned(),
+            image: root.join("image"),
+            data: "var/lib/data",
+            console: root.join("console"),
+            running: None,
+        }
+    }
+
+    #[test]
+    fn a_machine_that_is_off_runs_nothing() {
+        let mut machine = off(Path::new("/srv/root"));
+        assert_eq!(machine.path("/etc/hostname"), Path::new("/srv/root/etc/hostname"));
+        for error in [
+            machine.run("true").unwrap_err(),
+            machine.freeze().unwrap_err(),
+            machine.thaw().unwrap_err(),
+            machine.reboot().unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), "the machine is off");
+        }
+        machine.off().unwrap();
+    }
+
+    #[test]
+    fn a_command_in_the_machine_has_no_part_of_this_environment() {
+        let command = enter(7, "echo $HOME");
+        let arguments: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        assert_eq!(arguments[..2], ["--target", "7"]);
+        let environment = arguments.iter().position(|word| word == "env").unwrap();
+        assert_eq!(arguments[environment + 1], "-i");
+        assert_eq!(arguments[arguments.len() - 3..], ["bash", "-c", "echo $HOME"]);
+    }
+
+    #[test]
+    fn an_end_is_waited_for_no_longer_than_is_said() {
+        let mut process = Command::new("sleep").arg("600").spawn().unwrap();
+        assert_eq!(wait(&mut process, Duration::from_millis(1)).unwrap(), None);
+        assert_eq!(first_process(process.id()), None, "it has no child");
+        process.kill().unwrap();
+        let ended = wait(&mut process, Duration::from_secs(30)).unwrap().unwrap();
+        assert_eq!(ended.code(), None, "{ended}");
+    }
+
+    #[test]
+    fn files_directories_and_nothing_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let (file, directory) = (place.path().join("file"), place.path().join("directory"));
+        fs::write(&file, "x").unwrap();
+        fs::create_dir_all(directory.join("below")).unwrap();
+        for path in [&file, &directory, &file] {
+            remove(path).unwrap();
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn what_hinders_the_machine_is_told_in_words() {
+        // Whether something does depends on where this runs.
+        match obstacle() {
+            Some(why) if is_root() => assert!(why.contains("cgroup") || why.contains("mounted"), "{why}"),
+            Some(why) => assert!(why.contains("root"), "{why}"),
+            None => assert!(is_root()),
+        }
+    }
+}

@@ -143,3 +143,17 @@ fn install(tools: &Path) -> Result<()> {
         ])
         .arg(tools))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_called_as_cargo_calls_it() {
+        for profile in [Profile::Debug, Profile::Release] {
+            let (name, directory) = profile.names();
+            let program = build::program("analyzer", profile == Profile::Release).unwrap();
+            assert!(program.ends_with(Path::new(directory).join("analyzer")), "{name}");
+        }
+    }
+}

@@ -111,3 +111,95 @@ impl Drop for Processes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(directory: &Path, scripts: &[(&'static str, &str)]) -> Processes {
+        let mut processes = Processes::default();
+        for (name, script) in scripts {
+            // A shell cannot watch for what was ignored when it began, as it is for jobs in the background.
+            let mut command = Command::new("env");
+            command.args(["--default-signal=INT", "sh", "-c", script]);
+            let log = directory.join(name);
+            processes.start(name, &mut command, &log).unwrap();
+        }
+        processes
+    }
+
+    /// Waits until a program has written this.
+    fn says(directory: &Path, name: &str, words: &str) {
+        let deadline = Instant::now() + STOP_LIMIT;
+        while !std::fs::read_to_string(directory.join(name))
+            .unwrap()
+            .contains(words)
+        {
+            assert!(Instant::now() < deadline, "{name} does not say {words}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    #[test]
+    fn the_last_started_is_stopped_first_and_in_order() {
+        let place = tempfile::tempdir().unwrap();
+        let script = "trap 'echo ended; exit' INT; echo began; while :; do sleep 0.01; done";
+        let mut processes = started(place.path(), &[("server", script), ("client", script)]);
+        let ids: Vec<(&str, u32)> = processes.ids().collect();
+        assert_eq!((ids[0].0, ids[1].0), ("server", "client"));
+        for name in ["server", "client"] {
+            says(place.path(), name, "began");
+        }
+        processes.check().unwrap();
+        let took = processes.stop().unwrap();
+        assert_eq!((took[0].0, took[1].0), ("client", "server"));
+        for name in ["server", "client"] {
+            says(place.path(), name, "ended");
+        }
+    }
+
+    #[test]
+    fn a_program_that_ends_is_named_with_the_end_of_its_log() {
+        let place = tempfile::tempdir().unwrap();
+        let script = "for i in $(seq 20); do echo line $i; done; exit 3";
+        let mut processes = started(place.path(), &[("daemon", script)]);
+        let deadline = Instant::now() + STOP_LIMIT;
+        let error = loop {
+            assert!(Instant::now() < deadline, "it does not end");
+            match processes.check() {
+                Ok(()) => std::thread::sleep(LOOK),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.starts_with("daemon ended with exit status: 3"), "{error}");
+        assert!(
+            error.contains("line 11\n") && error.ends_with("line 20"),
+            "{error}"
+        );
+        assert!(!error.contains("line 10\n"), "{error}");
+        // There is nothing left to stop.
+        assert_eq!(processes.stop().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_dropped_is_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let processes = started(place.path(), &[("daemon", "exec sleep 600")]);
+        let id = processes.ids().next().unwrap().1;
+        drop(processes);
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        let mut command = Command::new("no-such-program");
+        let error = Processes::default()
+            .start("daemon", &mut command, &place.path().join("log"))
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("daemon could not be started"),
+            "{error}"
+        );
+    }
+}

@@ -5,8 +5,10 @@
 
 mod checks;
 mod manual;
+mod packaged;
 mod refusals;
 mod truth;
+mod watchdog;
 
 use std::fs;
 use std::process::Command;
@@ -208,4 +210,64 @@ fn configuration(packaged: &str) -> Result<String> {
         text = text.replacen(place, change, 1);
     }
     Ok(text + WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packaged_settings_can_be_turned_to_the_simulators() {
+        let packaged = fs::read_to_string(build::root().join("config/systemd/strategy-agent.yaml")).unwrap();
+        let text = configuration(&packaged).unwrap();
+        let settings: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        let at = |section: &str, key: &str| settings[section][key].clone();
+        assert_eq!(at("binance", "rest_api_base"), "http://127.0.0.1:18080");
+        assert_eq!(at("binance", "websocket_base"), "ws://127.0.0.1:18081");
+        assert_eq!(
+            at("analyzer", "deepseek")["base_url"],
+            "http://127.0.0.1:18082/v1"
+        );
+        assert_eq!(at("analyzer", "analysis")["profile_window_minutes"], 8);
+        assert_eq!(at("data_collector", "order_flow")["window_size_minutes"], 8);
+        assert_eq!(at("redis", "socket_timeout"), 1);
+        let error = configuration(
+            &packaged
+                .replace("redis:", "rdis:")
+                .replace("port: 6379", "port: 1"),
+        );
+        assert!(error.unwrap_err().to_string().contains("6379"));
+    }
+
+    #[test]
+    fn a_line_of_the_table_says_how_a_check_ended() {
+        let row = |outcome| Row {
+            name: "stop in time",
+            outcome,
+            took: Duration::from_millis(1_250),
+        };
+        let passed = line(&row(Ok("0.31 s".to_owned())));
+        assert!(passed.starts_with("ok      stop in time "), "{passed}");
+        assert!(passed.ends_with(" 1.2 s  0.31 s"), "{passed}");
+        let failed = line(&row(Err(anyhow::anyhow!("5 s").context("too slow"))));
+        assert!(failed.starts_with("FAILED  stop in time "), "{failed}");
+        assert!(failed.ends_with("too slow: 5 s"), "{failed}");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_named_when_it_does_not_come() {
+        let mut looks = 0;
+        let found = eventually("three looks", Duration::from_secs(30), || {
+            looks += 1;
+            ensure!(looks > 1, "not the first time");
+            Ok((looks == 3).then_some(looks))
+        });
+        assert_eq!(found.unwrap(), 3);
+        let never = eventually("a book", Duration::ZERO, || Ok(None::<()>)).unwrap_err();
+        assert!(never.to_string().contains("a book"), "{never}");
+        let failing = eventually("a book", Duration::ZERO, || {
+            Err::<Option<()>, _>(anyhow::anyhow!("redis is away"))
+        });
+        assert_eq!(format!("{:#}", failing.unwrap_err()), "a book: redis is away");
+    }
 }

@@ -6,6 +6,7 @@
 )]
 
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +27,11 @@ fn ended(arguments: &[&str]) -> (Output, String) {
     let output = xtask(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, said)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -154,4 +160,84 @@ fn explaining_passes_on_what_the_analyzer_says() {
     assert!(!output.status.success());
     assert!(said.contains("no-such-file.json"), "{said}");
     assert!(said.contains("analyzer"), "{said}");
+}
+
+#[test]
+fn a_program_of_the_tests_is_built_and_given_its_arguments() {
+    let (output, said) = ended(&["chaos", "--", "--help"]);
+    assert!(output.status.success(), "{said}");
+    let help = String::from_utf8_lossy(&output.stdout);
+    assert!(help.contains("--seeds") && help.contains("--jobs"), "{help}");
+    let (output, said) = ended(&["chaos", "--no-such-argument"]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--no-such-argument"), "{said}");
+}
+
+#[test]
+fn coverage_without_its_tools_says_what_to_install() {
+    let output = xtask(&["coverage"])
+        .env("LLVM_COV", "/nowhere/llvm-cov")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("apt-get install llvm-"), "{said}");
+}
+
+/// A peer of the daemons; ended when dropped.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_run_uses_the_redis_that_is_there_and_leaves_it_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path();
+    let (listed, spoken) = (home.join("addresses"), File::create(home.join("redis")).unwrap());
+    let simulator = Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("market-sim");
+    let simulator = Command::new(simulator)
+        .stdout(File::create(&listed).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let _simulator = Peer(simulator.unwrap());
+    let port = free_port();
+    let redis = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .current_dir(home)
+        .stdout(spoken)
+        .spawn();
+    let _redis = Peer(redis.unwrap());
+    let urls: serde_json::Value = eventually("the simulator is there", || {
+        let text = fs::read_to_string(&listed).unwrap();
+        text.lines().find_map(|line| serde_json::from_str(line).ok())
+    });
+    let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
+    eventually("redis is there", connects);
+    let config = home.join("config.yaml");
+    let text = format!(
+        "redis: {{ host: 127.0.0.1, port: {port}, storage_dir: {home:?} }}\n\
+         binance: {{ rest_api_base: {}, websocket_base: {} }}\n\
+         data_collector: {{ order_flow: {{ window_size_minutes: 10, backfill_minutes: 10 }} }}\n\
+         analyzer: {{ deepseek: {{ enabled: false }}, analysis: {{ profile_window_minutes: 10 }} }}\n\
+         logging: {{ file_path: {:?} }}\n",
+        urls["rest"],
+        urls["ws"],
+        home.join("app.log"),
+    );
+    fs::write(&config, text).unwrap();
+    let mut run = Task::start(home, &["run", "--config", config.to_str().unwrap()]);
+    run.shows("by rules");
+    let status = run.interrupt();
+    let shown = run.shown();
+    assert!(status.success(), "{shown}");
+    assert!(!shown.contains("redis-server stopped"), "{shown}");
+    assert!(shown.contains("analyzer stopped in "), "{shown}");
+    assert!(connects().is_some(), "the redis that was there is there no more");
+    let log = fs::read_to_string(home.join("trading_recommendations_btcfdusd.log")).unwrap();
+    assert!(log.lines().count() >= 1, "{shown}");
 }

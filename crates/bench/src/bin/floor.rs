@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use futures_util::StreamExt as _;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_tungstenite::tungstenite::Message;
 
 /// One bare program.
@@ -68,6 +69,14 @@ async fn main() -> Result<()> {
     }
 }
 
+/// Says what was done and stays, so that its processor time can be read, until it is told to end.
+async fn stay(done: &str) -> Result<()> {
+    let mut end = signal(SignalKind::terminate())?;
+    println!("done {done}");
+    end.recv().await;
+    Ok(())
+}
+
 async fn frames(url: &str) -> Result<()> {
     let (mut stream, _) = tokio_tungstenite::connect_async_with_config(url, None, true).await?;
     println!("connected");
@@ -75,8 +84,7 @@ async fn frames(url: &str) -> Result<()> {
     while let Some(message) = stream.next().await {
         if let Message::Text(text) = message? {
             if text.as_str() == "end" {
-                println!("done {frames} frames of {bytes} bytes");
-                std::future::pending::<()>().await;
+                return stay(&format!("{frames} frames of {bytes} bytes")).await;
             }
             frames += 1;
             bytes += text.len();
@@ -106,8 +114,7 @@ async fn depth(rest: &str, port: u16, bytes: usize, count: u32, pause: u64) -> R
         println!("{} bytes read", body.len());
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-    println!("done");
-    std::future::pending().await
+    stay(&format!("{count} books")).await
 }
 
 async fn lists(port: u16, count: usize, keys: &[String]) -> Result<()> {
@@ -136,6 +143,5 @@ async fn heads(port: u16, count: u32, keys: &[String]) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    println!("done {bytes} bytes");
-    std::future::pending().await
+    stay(&format!("{bytes} bytes")).await
 }

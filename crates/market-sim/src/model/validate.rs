@@ -298,3 +298,6 @@ fn undecodable(reason: &str) -> Refused {
         plain_text: true,
     }
 }
+
+#[cfg(test)]
+mod tests;

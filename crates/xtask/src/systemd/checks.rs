@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{CONFIG, Lab, configuration, eventually, manual, refusals, truth};
+use super::{CONFIG, Lab, eventually, manual, packaged, refusals, truth, watchdog};
 use crate::machine::Machine;
 
 /// The services.
@@ -19,20 +19,19 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// Longest wait for what happens within a minute or two.
 pub(super) const SOON: Duration = Duration::from_secs(150);
 
-/// Longest wait for the watchdog to bite a task that hangs.
-const WATCHDOG_LIMIT: Duration = Duration::from_secs(330);
-
-/// A watchdog with less patience, for the time of a check.
-const SHORT_WATCHDOG: &str = "[Service]\nWatchdogSec=10s\n";
-
 /// The recommendation log.
-const LOG: &str = "/var/log/strategy-agent/trading_recommendations_btcfdusd.log";
+pub(super) const LOG: &str = "/var/log/strategy-agent/trading_recommendations_btcfdusd.log";
 
 /// Place of the model's key.
 const KEY: &str = "/etc/strategy-agent/credentials/deepseek_api_key";
 
 pub(super) fn all(lab: &mut Lab, quick: bool) {
-    lab.check("package installs, enables nothing", |machine| install(machine));
+    lab.check("package installs, enables nothing", |machine| {
+        packaged::install(machine)
+    });
+    lab.check("settings are edited as the manual says", |machine| {
+        manual::settings(machine)
+    });
     lab.check("services become active", |machine| start(machine));
     lab.check("exposure at most 1.5", |machine| exposure(machine));
     lab.check("a minute and a recommendation without key", |machine| {
@@ -43,7 +42,7 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
     lab.check("stop in less than 3 s, nothing lost", |machine| stop(machine));
     lab.check("kill -9: started again, healed", |machine| kill(machine));
     lab.check("a stopped process meets the watchdog", |machine| {
-        stopped_process(machine)
+        watchdog::stopped_process(machine)
     });
     lab.check("redis restarted and away for 20 s", |machine| redis_away(machine));
     lab.check("a start without redis waits for it", |machine| {
@@ -68,16 +67,23 @@ pub(super) fn all(lab: &mut Lab, quick: bool) {
     lab.check("a further market of the manual", |machine| {
         manual::market(machine)
     });
+    lab.check("a lost user and the cure of the manual", |machine| {
+        manual::lost_user(machine)
+    });
     if !quick {
         lab.check("a task hung in the disk meets the watchdog", |machine| {
-            hung_task(machine)
+            watchdog::hung_task(machine)
         });
     }
-    lab.check("the watchdog has its patience again", |machine| patient(machine));
-    lab.check("upgrade restarts and keeps data", |machine| upgrade(machine));
+    lab.check("the watchdog has its patience again", |machine| {
+        watchdog::patient(machine)
+    });
+    lab.check("upgrade restarts and keeps data", |machine| {
+        packaged::upgrade(machine)
+    });
     lab.check("reboot: services come back", reboot);
-    lab.check("remove stops and keeps data", |machine| remove(machine));
-    lab.check("purge leaves nothing", |machine| purge(machine));
+    lab.check("remove stops and keeps data", |machine| packaged::remove(machine));
+    lab.check("purge leaves nothing", |machine| packaged::purge(machine));
     lab.check("installed by hand from a checkout", |machine| {
         manual::by_hand(machine)
     });
@@ -125,29 +131,9 @@ pub(super) fn whole(machine: &Machine) -> Result<String> {
     Ok(format!("{compared} minutes compared by id and volume"))
 }
 
-fn install(machine: &Machine) -> Result<String> {
-    machine
-        .run("systemctl enable --now market-sim && apt-get install --yes /var/tmp/strategy-agent_*-1.deb")?;
-    machine.run("getent passwd strategy-agent")?;
-    for unit in ["data-collector", "analyzer"] {
-        let enabled = property(machine, unit, "UnitFileState")?;
-        ensure!(
-            enabled == "disabled" && !is_active(machine, unit)?,
-            "{unit} is {enabled}"
-        );
-    }
-    machine
-        .run("man -w data-collector >/dev/null 2>&1 || test -f /usr/share/man/man1/data-collector.1.gz")?;
-    machine
-        .run("data-collector --config /etc/strategy-agent/strategy-agent.yaml --check-config >/dev/null")?;
-    let text = configuration(&machine.run(&format!("cat {CONFIG}"))?)?;
-    std::fs::write(machine.path(CONFIG), text)?;
-    Ok("user there, disabled, inactive".to_owned())
-}
-
 fn start(machine: &Machine) -> Result<String> {
     let began = Instant::now();
-    machine.run(&format!("systemctl enable --now {BOTH} 2>&1"))?;
+    manual::start(machine)?;
     let took = began.elapsed().as_secs_f64();
     ensure!(both_active(machine)?.is_some(), "not active");
     // A status that is written once the window is there.
@@ -256,60 +242,6 @@ fn kill(machine: &Machine) -> Result<String> {
     Ok(format!("active after {:.1} s; {compared}", back.as_secs_f64()))
 }
 
-/// Gives both watchdogs less patience. Properties of a running unit change at its next start.
-fn impatient(machine: &Machine) -> Result<()> {
-    for unit in ["data-collector", "analyzer"] {
-        let place = machine.path(&format!("/etc/systemd/system/{unit}.service.d"));
-        std::fs::create_dir_all(&place)?;
-        std::fs::write(place.join("watchdog.conf"), SHORT_WATCHDOG)?;
-    }
-    machine
-        .run(&format!("systemctl daemon-reload && systemctl restart {BOTH}"))
-        .map(drop)
-}
-
-fn patient(machine: &Machine) -> Result<String> {
-    for unit in ["data-collector", "analyzer"] {
-        std::fs::remove_dir_all(machine.path(&format!("/etc/systemd/system/{unit}.service.d")))?;
-    }
-    machine.run(&format!("systemctl daemon-reload && systemctl restart {BOTH}"))?;
-    eventually("both active", SOON, || both_active(machine))?;
-    property(machine, "data-collector", "WatchdogUSec")
-}
-
-/// How often the watchdog of a unit has bitten, by the journal.
-fn bites(machine: &Machine, unit: &str) -> Result<usize> {
-    let said = machine.output(&format!(
-        "journalctl --no-pager -u {unit} | grep -c 'Watchdog timeout'"
-    ))?;
-    Ok(String::from_utf8_lossy(&said.stdout).trim().parse()?)
-}
-
-fn stopped_process(machine: &Machine) -> Result<String> {
-    impatient(machine)?;
-    let (began, before) = (Instant::now(), pids(machine)?);
-    machine.run(&format!("systemctl kill --signal=SIGSTOP {BOTH}"))?;
-    for unit in ["data-collector", "analyzer"] {
-        eventually("the watchdog", SOON, || {
-            Ok((bites(machine, unit)? > 0).then_some(()))
-        })?;
-    }
-    let bitten = began.elapsed();
-    eventually("both again", SOON, || {
-        let new = pids(machine)?
-            .iter()
-            .zip(&before)
-            .all(|(new, old)| new != old && new != "0");
-        Ok(both_active(machine)?.filter(|()| new))
-    })?;
-    let compared = whole(machine)?;
-    Ok(format!(
-        "WatchdogSec=10: bitten after {:.1} s, active again after {:.1} s; {compared}",
-        bitten.as_secs_f64(),
-        began.elapsed().as_secs_f64()
-    ))
-}
-
 fn redis_away(machine: &Machine) -> Result<String> {
     let before = pids(machine)?;
     machine.run("systemctl restart redis-server && sleep 5 && systemctl stop redis-server && sleep 20")?;
@@ -352,31 +284,6 @@ fn rotation(machine: &Machine) -> Result<String> {
     Ok(format!("{old} + {new} lines in the files, {listed} in redis"))
 }
 
-fn hung_task(machine: &Machine) -> Result<String> {
-    machine.run(&format!("systemctl restart {BOTH}"))?;
-    let (before, bitten_before) = (pids(machine)?, bites(machine, "data-collector")?);
-    machine.freeze()?;
-    let began = Instant::now();
-    let bitten = eventually("the watchdog", WATCHDOG_LIMIT, || {
-        Ok((bites(machine, "data-collector")? > bitten_before).then_some(()))
-    });
-    let took = began.elapsed();
-    let other = pids(machine)?[1] == before[1];
-    machine.thaw()?;
-    bitten?;
-    ensure!(other, "the analyzer, which did not hang, was restarted");
-    eventually("the collector again", SOON, || {
-        Ok((is_active(machine, "data-collector")? && pids(machine)?[0] != before[0]).then_some(()))
-    })?;
-    let said = machine.run("journalctl --no-pager -u data-collector | grep 'does not go on' | tail -n 1")?;
-    ensure!(said.contains("persist"), "it said: {said}");
-    let compared = whole(machine)?;
-    Ok(format!(
-        "task persist in fsync, bitten {:.0} s after the disk froze; {compared}",
-        took.as_secs_f64()
-    ))
-}
-
 fn reboot(machine: &mut Machine) -> Result<String> {
     let (before, kept) = (newest_minute(machine)?, lines(machine)?);
     let took = machine.reboot()?;
@@ -391,59 +298,4 @@ fn reboot(machine: &mut Machine) -> Result<String> {
         "{:.1} s until all was started; complete up to {after}; {compared}",
         took.as_secs_f64()
     ))
-}
-
-fn upgrade(machine: &Machine) -> Result<String> {
-    let before = pids(machine)?;
-    let (config, files) = (
-        machine.run(&format!("cat {CONFIG}"))?,
-        machine.run("ls /var/lib/strategy-agent/storage | wc -l")?,
-    );
-    let began = Instant::now();
-    machine.run("apt-get install --yes /var/tmp/strategy-agent_*-2.deb")?;
-    let took = began.elapsed();
-    ensure!(
-        machine.run(&format!("cat {CONFIG}"))? == config,
-        "the configuration was changed"
-    );
-    eventually("both active", SOON, || both_active(machine))?;
-    let after = pids(machine)?;
-    ensure!(after[0] != before[0] && after[1] != before[1], "not restarted");
-    let compared = whole(machine)?;
-    Ok(format!(
-        "{:.1} s, {} files kept, configuration kept; {compared}",
-        took.as_secs_f64(),
-        files.trim()
-    ))
-}
-
-fn remove(machine: &Machine) -> Result<String> {
-    machine.run("apt-get remove --yes strategy-agent")?;
-    let running = machine.output("pgrep -u strategy-agent")?;
-    ensure!(!running.status.success(), "something still runs");
-    machine.run(&format!(
-        "test -f {CONFIG} && test -s {LOG} && test -d /var/lib/strategy-agent/storage"
-    ))?;
-    // As it was before, when it comes back.
-    machine.run("apt-get install --yes /var/tmp/strategy-agent_*-2.deb")?;
-    for unit in ["data-collector", "analyzer"] {
-        let enabled = property(machine, unit, "UnitFileState")?;
-        ensure!(enabled == "enabled", "{unit} is {enabled} after it came back");
-    }
-    machine.run(&format!("systemctl start {BOTH}"))?;
-    machine.run("apt-get remove --yes strategy-agent")?;
-    Ok("configuration, data, logs and what was enabled are still there".to_owned())
-}
-
-fn purge(machine: &Machine) -> Result<String> {
-    machine.run("rm -f /etc/strategy-agent/BTCUSDT.yaml; apt-get purge --yes strategy-agent")?;
-    // The data's file system is mounted at its directory, which therefore stays, empty.
-    let left = machine.output(
-        "find /etc/strategy-agent /var/log/strategy-agent /etc/logrotate.d/strategy-agent \
-         /var/lib/strategy-agent -mindepth 1 2>/dev/null; getent passwd strategy-agent; \
-         find /etc/systemd -name '*data-collector*' -o -name '*analyzer*'",
-    )?;
-    let left = String::from_utf8_lossy(&left.stdout).trim().to_owned();
-    ensure!(left.is_empty(), "left behind: {left}");
-    Ok("no file, no user, no link".to_owned())
 }

@@ -15,6 +15,9 @@ const PASSWORD: &str = "of-the-test-machine";
 /// Where a checkout lies in the machine, as far as it is needed.
 pub(super) const CHECKOUT: &str = "/var/tmp/checkout";
 
+/// Where the settings of the test wait for their editor.
+const EDITED: &str = "/var/tmp/edited.yaml";
+
 /// Puts the simulators in place of the exchange and the model.
 const EDITOR: &str = r#"#!/bin/sh
 exec sed -i -e 's|symbol: "BTCUSDT"|symbol: "BTCFDUSD"\n  rest_api_base: "http://127.0.0.1:18080"\n  websocket_base: "ws://127.0.0.1:18081"|' \
@@ -37,12 +40,90 @@ fn block(beginning: &str) -> Result<String> {
     Ok(text.lines().map(without).collect::<Vec<_>>().join("\n"))
 }
 
-/// The line of the first start that stores the model's key, which is typed in.
-pub(super) fn key(machine: &Machine, key: &str) -> Result<()> {
+/// The command that is named beside a sign in the manual's tables.
+fn cure(sign: &str) -> Result<String> {
+    let manual = std::fs::read_to_string(build::root().join("docs/operations.md"))?;
+    let row = manual
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{sign}`")));
+    let cure = row.and_then(|row| row.split('`').find(|part| part.starts_with("sudo ")));
+    let cure = cure.with_context(|| format!("the manual has no cure for {sign}"))?;
+    Ok(cure.to_owned())
+}
+
+/// The line of the first start that has these words in it.
+fn first_start(words: &str) -> Result<String> {
     let block = block("sudoedit /etc/strategy-agent/strategy-agent.yaml")?;
-    let line = block.lines().find(|line| line.contains("deepseek_api_key"));
-    let line = line.context("the first start does not say where the key belongs")?;
+    let line = block.lines().find(|line| line.contains(words));
+    let line = line.with_context(|| format!("the first start has no line with {words}"))?;
+    Ok(line.trim().to_owned())
+}
+
+/// The settings are edited so that the simulators are in place of the exchange and the model, and checked.
+pub(super) fn settings(machine: &Machine) -> Result<String> {
+    let packaged = std::fs::read_to_string(machine.path(CONFIG))?;
+    std::fs::write(machine.path(EDITED), configuration(&packaged)?)?;
+    let editor = machine.path("/usr/local/bin/editor-of-the-settings");
+    std::fs::write(editor, format!("#!/bin/sh\nexec cp {EDITED} \"$1\"\n"))?;
+    let before = machine.run(&format!("stat --format='%U:%G %a' {CONFIG}"))?;
+    machine.run(&format!(
+        "chmod 755 /usr/local/bin/editor-of-the-settings && \
+         SUDO_EDITOR=/usr/local/bin/editor-of-the-settings {}",
+        first_start("sudoedit")?
+    ))?;
+    machine.run(&format!("cmp {EDITED} {CONFIG}"))?;
+    let after = machine.run(&format!("stat --format='%U:%G %a' {CONFIG}"))?;
+    ensure!(after == before, "{before} before the editing, {after} after it");
+    let checked = machine.run(&first_start("--check-config")?)?;
+    ensure!(
+        checked.contains("http://127.0.0.1:18080"),
+        "what was edited is not in force: {checked}"
+    );
+    Ok(format!("still {}; what was edited is in force", after.trim()))
+}
+
+/// The key of the model is typed in.
+pub(super) fn key(machine: &Machine, key: &str) -> Result<()> {
+    let line = first_start("deepseek_api_key")?;
     machine.run(&format!("echo {key} | {line}")).map(drop)
+}
+
+/// Both are enabled and started, and can be looked at.
+pub(super) fn start(machine: &Machine) -> Result<()> {
+    machine.run(&first_start("systemctl enable")?)?;
+    let status = machine.run(&first_start("systemctl status")?)?;
+    let active = status.matches("active (running)").count();
+    ensure!(active == 2, "{active} of two are active: {status}");
+    Ok(())
+}
+
+/// The user is gone: both are refused, readably, and the manual's cure lets the next start succeed.
+pub(super) fn lost_user(machine: &Machine) -> Result<String> {
+    let cure = cure("status=217/USER")?;
+    machine.run(&format!("systemctl stop {BOTH} && userdel strategy-agent"))?;
+    ensure!(
+        !machine.output("getent passwd strategy-agent")?.status.success(),
+        "the user is still there"
+    );
+    let started = machine.output(&format!("systemctl start {BOTH}"))?;
+    ensure!(!started.status.success(), "started without a user");
+    for unit in BOTH.split(' ') {
+        eventually("a refusal that can be read", SOON, || {
+            let status = machine.output(&format!("systemctl status --no-pager {unit}"))?;
+            let status = String::from_utf8_lossy(&status.stdout).into_owned();
+            Ok(status.contains("status=217/USER").then_some(()))
+        })?;
+    }
+    let began = Instant::now();
+    machine.run(&cure)?;
+    eventually("both active by themselves", SOON, || both_active(machine))?;
+    let took = began.elapsed();
+    let compared = whole(machine)?;
+    one_more_line(machine)?;
+    Ok(format!(
+        "217, after `{cure}` active by themselves in {:.1} s; {compared}",
+        took.as_secs_f64()
+    ))
 }
 
 /// One more market: its configuration is edited so that it meets the simulated one.
@@ -176,10 +257,49 @@ pub(super) fn by_hand(machine: &Machine) -> Result<String> {
         "cd {CHECKOUT} && set -e && {}",
         block("sudo install -m 0755 target/release/data-collector")?
     ))?;
-    let packaged = std::fs::read_to_string(machine.path(CONFIG))?;
-    std::fs::write(machine.path(CONFIG), configuration(&packaged)?)?;
+    settings(machine)?;
     machine.run(&format!("systemctl start {BOTH}"))?;
     let compared = whole(machine)?;
     one_more_line(machine)?;
     Ok(format!("both active, {compared}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_that_is_typed_stands_in_the_manual() {
+        for beginning in [
+            "sudo cp /usr/share/doc/strategy-agent/examples/instance.yaml",
+            "systemctl status data-collector analyzer",
+            "redis-cli ACL SETUSER strategy-agent",
+            "sudo rsync -a /var/lib/strategy-agent/storage/",
+            "sudo systemctl stop data-collector analyzer redis-server",
+            "sudo install -m 0755 target/release/data-collector",
+        ] {
+            let block = block(beginning).unwrap();
+            assert!(block.starts_with(beginning), "{block}");
+            // An explanation behind a command is not typed.
+            assert!(!block.contains("  #") && !block.contains("```"), "{block}");
+        }
+        assert!(block("no such command").is_err());
+    }
+
+    #[test]
+    fn the_first_start_edits_checks_stores_the_key_and_starts() {
+        let line = |words| first_start(words).unwrap();
+        assert!(line("sudoedit").ends_with(CONFIG));
+        assert!(line("--check-config").ends_with("--check-config"));
+        assert!(line("deepseek_api_key").starts_with("sudo sh -c 'umask 077;"));
+        assert!(line("systemctl enable").ends_with(BOTH));
+        assert!(line("systemctl status").ends_with(BOTH));
+        assert!(first_start("reboot").is_err());
+    }
+
+    #[test]
+    fn a_lost_user_has_a_cure() {
+        assert_eq!(cure("status=217/USER").unwrap(), "sudo systemd-sysusers");
+        assert!(cure("status=0/SUCCESS").is_err());
+    }
 }

@@ -65,9 +65,14 @@ fn compare_one(machine: &Machine, minute: &Value, start: i64) -> Result<()> {
          sed '1,/^\\r$/d' <&3"
     ))?;
     let trades: Vec<Value> = serde_json::from_str(&body).with_context(|| format!("no trades but: {body}"))?;
+    agree(minute, &trades)
+}
+
+/// A minute is the sum of its trades.
+fn agree(minute: &Value, trades: &[Value]) -> Result<()> {
     ensure!(trades.len() < PAGE, "too many trades for one answer");
     let [mut bought, mut sold] = [0, 0];
-    for trade in &trades {
+    for trade in trades {
         let quantity: f64 = trade["q"].as_str().context("a trade without quantity")?.parse()?;
         *(if trade["m"] == true {
             &mut sold
@@ -110,4 +115,48 @@ fn compare_one(machine: &Machine, minute: &Value, start: i64) -> Result<()> {
 #[expect(clippy::cast_possible_truncation, reason = "amounts of a test are small")]
 fn parts(amount: f64) -> i64 {
     (amount * PARTS).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn minute(trade_count: u64, last: u64, sold: f64) -> Value {
+        let levels = json!({
+            "100": {"buy_volume": 0.1, "sell_volume": 0.0},
+            "101": {"buy_volume": 0.2, "sell_volume": sold},
+        });
+        json!({"timestamp": "t", "trade_count": trade_count, "first_trade_id": 7, "last_trade_id": last,
+               "price_levels": levels})
+    }
+
+    #[test]
+    fn a_minute_is_true_only_by_count_ids_and_volumes() {
+        let trade = |id: u64, quantity: &str, sold: bool| json!({"a": id, "q": quantity, "m": sold});
+        // As floating numbers 0.1 and 0.2 are more than 0.3.
+        let trades = [
+            trade(7, "0.10000000", false),
+            trade(8, "0.20000000", false),
+            trade(9, "0.00000001", true),
+        ];
+        agree(&minute(3, 9, 0.000_000_01), &trades).unwrap();
+        for wrong in [
+            minute(2, 9, 0.000_000_01),
+            minute(3, 8, 0.000_000_01),
+            minute(3, 9, 0.000_000_02),
+        ] {
+            let error = agree(&wrong, &trades).unwrap_err().to_string();
+            assert!(
+                error.contains("in redis") && error.contains("on the exchange"),
+                "{error}"
+            );
+        }
+        let page = vec![trade(1, "1.00000000", true); PAGE];
+        assert!(
+            agree(&minute(1000, 1, 1000.0), &page).is_err(),
+            "there may be more"
+        );
+    }
 }
