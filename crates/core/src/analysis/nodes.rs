@@ -1,5 +1,7 @@
 //! High- and low-volume nodes: the hills of the smoothed profile and the valleys between them.
 
+use std::cmp::Ordering;
+
 use crate::analysis::units::{Amount, ratio};
 
 /// Rows on either side that the kernel reaches: weights 6 5 4 3 2 1, a triangle of eleven rows.
@@ -127,23 +129,30 @@ fn peaks(rows: &[Amount]) -> Vec<usize> {
 }
 
 /// Height of every row over the higher of the lowest rows between it and higher ground on either side; where
-/// there is no higher ground on either side, over nothing.
+/// there is no higher ground on either side, over nothing. Of two equal heights with a dip between them the lower row
+/// counts as the higher ground, so that a ripple does not make two hills of one.
 fn prominences(rows: &[Amount]) -> Vec<Amount> {
-    let below = saddles(rows.iter());
-    let above = saddles(rows.iter().rev());
+    let below = saddles(rows.iter(), true);
+    let above = saddles(rows.iter().rev(), false);
     rows.iter()
         .zip(below.iter().zip(above.iter().rev()))
         .map(|(height, (below, above))| height - below.iter().chain(above).max().unwrap_or(&0))
         .collect()
 }
 
-/// For every row the lowest row between it and the last higher one before it; none without a higher one.
-fn saddles<'a>(rows: impl Iterator<Item = &'a Amount>) -> Vec<Option<Amount>> {
+/// For every row the lowest row between it and the last higher one before it; none without a higher one. Where `equal`
+/// one that is as high counts as higher, unless they are the same plateau.
+fn saddles<'a>(rows: impl Iterator<Item = &'a Amount>, equal: bool) -> Vec<Option<Amount>> {
     // Falling heights, each with the lowest row since the height before it.
     let mut falling: Vec<(Amount, Amount)> = Vec::new();
     rows.map(|height| {
         let mut lowest = *height;
-        while let Some((_, since)) = falling.pop_if(|(before, _)| *before <= *height) {
+        let passes = |before: Amount, lowest: Amount| match before.cmp(height) {
+            Ordering::Less => true,
+            Ordering::Equal => !equal || lowest == *height,
+            Ordering::Greater => false,
+        };
+        while let Some((_, since)) = falling.pop_if(|(before, _)| passes(*before, lowest)) {
             lowest = lowest.min(since);
         }
         let saddle = (!falling.is_empty()).then_some(lowest);
@@ -194,5 +203,24 @@ mod tests {
     fn prominence_is_measured_from_the_higher_saddle() {
         assert_eq!(prominences(&[9, 2, 5, 3, 7]), [9, 0, 2, 0, 5]);
         assert_eq!(prominences(&[1, 2, 5, 3, 7])[2], 2);
+        // The same plateau, and two equal heights with a dip between them.
+        assert_eq!(prominences(&[1, 5, 5, 5, 2])[2], 5);
+        assert_eq!(prominences(&[1, 5, 5, 4, 5, 0]), [0, 5, 5, 0, 1, 0]);
+    }
+
+    // A valley of a hundredth of the profile was published, though a fifth is the least.
+    #[test]
+    fn a_ripple_between_two_equal_heights_is_no_valley() {
+        let mut rows = vec![0; 60];
+        for row in [20, 27] {
+            rows[row] = 1000;
+        }
+        let smoothed = smooth(&rows);
+        assert_eq!(smoothed[20], smoothed[27]);
+        assert!(smoothed[24] < smoothed[20]);
+        assert_eq!(find(&rows, 20).valleys, []);
+        rows[50] = 900;
+        let valleys: Vec<usize> = find(&rows, 20).valleys.iter().map(|valley| valley.row).collect();
+        assert_eq!(valleys, [38]);
     }
 }
