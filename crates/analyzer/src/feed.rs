@@ -255,7 +255,13 @@ impl Feed {
     fn has_all(&self, head: &WindowHead) -> bool {
         head.span.is_some_and(|span| {
             let (first, last) = self.wanted(span);
-            let known = self.minutes.range(first..=last).count();
+            let ends = (self.minutes.first().copied(), self.minutes.last().copied());
+            // Nothing but the window is known in an ordinary cycle, and then need not be counted.
+            let known = if ends == (Some(first), Some(last)) {
+                self.minutes.len()
+            } else {
+                self.minutes.range(first..=last).count()
+            };
             usize::try_from(last.since(first) + 1) == Ok(known)
         })
     }
@@ -266,7 +272,13 @@ impl Feed {
             return;
         };
         let (first, last) = self.wanted(span);
-        self.minutes.retain(|minute| (first..=last).contains(minute));
+        // What is kept is not looked at: it is the whole window.
+        while self.minutes.first().is_some_and(|oldest| *oldest < first) {
+            self.minutes.pop_first();
+        }
+        while self.minutes.last().is_some_and(|newest| *newest > last) {
+            self.minutes.pop_last();
+        }
         if let Some(engine) = &mut self.engine {
             engine.keep_minutes(first, last);
         }

@@ -90,23 +90,24 @@ impl HalfBook {
             levels: levels.len(),
             peaks: Vec::new(),
         };
-        let within = BANDS.map(|thousandths| {
+        let ends = BANDS.map(|thousandths| {
             let reach = reference * Decimal::new(thousandths, 3);
             levels.partition_point(|level| match side {
                 BookSide::Bid => level.price.get() >= reference - reach,
                 BookSide::Ask => level.price.get() <= reference + reach,
             })
         });
-        let mut first = None;
-        // Largest level of each bucket; of equals the one nearest the market.
-        let mut largest: Vec<(Amount, Decimal)> = Vec::new();
+        let (mut first, mut sum, mut begun) = (None, 0, 0);
+        // Where the levels of each bucket begin.
+        let mut starts: Vec<usize> = Vec::new();
         for (index, level) in levels.iter().enumerate() {
             let quantity = amount(level.quantity.get());
-            for (band, end) in half.bands.iter_mut().zip(within) {
-                if index < end {
-                    *band += quantity;
-                }
+            // The bands that end before this level.
+            while ends.get(begun).is_some_and(|end| *end <= index) {
+                half.bands[begun] = sum;
+                begun += 1;
             }
+            sum += quantity;
             let Some(bucket) = grid.bucket(level.price.get()) else {
                 continue;
             };
@@ -119,23 +120,27 @@ impl HalfBook {
             }
             if offset >= half.buckets.len() {
                 half.buckets.resize(offset + 1, 0);
-                largest.resize(offset + 1, (0, Decimal::ZERO));
+                starts.resize(offset + 1, index);
             }
             half.buckets[offset] += quantity;
-            if quantity > largest[offset].0 {
-                largest[offset] = (quantity, level.price.get());
-            }
         }
+        half.bands[begun..].fill(sum);
         // The edge of sight.
         half.buckets.pop();
+        half.buckets.shrink_to_fit();
         half.first = first.unwrap_or(0);
         let least = half.bands[2] / 200;
-        half.peaks = half
+        let is_peak = |quantity: Amount| quantity > 0 && quantity >= least;
+        let peaks = half
             .buckets
             .iter()
             .enumerate()
-            .filter(|(_, quantity)| **quantity > 0 && **quantity >= least)
-            .map(|(offset, _)| (offset, largest[offset].1))
+            .filter(|(_, quantity)| is_peak(**quantity));
+        half.peaks = peaks
+            .map(|(offset, _)| {
+                let end = starts.get(offset + 1).copied().unwrap_or(levels.len());
+                (offset, largest(&levels[starts[offset]..end]))
+            })
             .collect();
         half
     }
@@ -188,6 +193,18 @@ impl HalfBook {
         let (one, other) = (self.bucket(nearest), self.bucket(farthest));
         (one.min(other), one.max(other).saturating_add(1))
     }
+}
+
+/// Price of the largest level; of equals the one nearest the market.
+fn largest(levels: &[DepthLevel]) -> Decimal {
+    let mut largest = (0, Decimal::ZERO);
+    for level in levels {
+        let quantity = amount(level.quantity.get());
+        if quantity > largest.0 {
+            largest = (quantity, level.price.get());
+        }
+    }
+    largest.1
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The market around the newest snapshot: best prices, spread, imbalance, recent movement.
 
 use crate::analysis::book::BucketedBook;
+use crate::analysis::rows::Flow;
 use crate::analysis::units::{Amount, Grid, amount, number, ratio, round};
-use crate::analysis::window::{Flow, Window};
+use crate::analysis::window::Window;
 use crate::model::report::{FlowDelta, MarketContext, Number};
 use crate::num::to_f64;
 
@@ -53,7 +54,7 @@ fn minute_range(window: &Window, grid: Grid, mid: f64) -> Option<f64> {
     let (_, last) = window.bounds();
     let spans: Vec<i64> = window
         .range(last - RANGE_MINUTES + 1, last)
-        .filter_map(|(_, minute)| minute.range())
+        .filter_map(|(_, minute)| minute.rows.range())
         .map(|(low, high)| high - low)
         .collect();
     let mean = spans.iter().sum::<i64>() as f64 / spans.len() as f64;

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::analysis::book::BucketedBook;
-use crate::analysis::episodes::Tape;
 use crate::analysis::evidence::{self, Findings};
 use crate::analysis::honesty::{self, Gaps};
 use crate::analysis::nodes::{self, KERNEL_WEIGHT, LEAST_PROMINENCE, Node};
 use crate::analysis::profile::{self, Profile};
+use crate::analysis::tape::Tape;
 use crate::analysis::units::{Grid, number, round};
 use crate::analysis::window::Window;
 use crate::analysis::{Params, context, density, imbalance, levels, resonance, vacuum};
@@ -128,17 +128,18 @@ impl Engine {
     /// Drops what is outside the windows at `now` and reports on the rest.
     pub fn report(&mut self, now: DateTime<Utc>) -> MarketReport {
         self.window.advance(now);
-        let (grid, params, window) = (self.grid, &self.params, &self.window);
+        let (grid, params) = (self.grid, &self.params);
+        let imbalances = imbalance::find(&mut self.window, grid, params);
+        let tape = Tape::new(&mut self.window, grid);
+        let window = tape.window;
         let books: Vec<&BucketedBook> = self.books.values().rev().flatten().collect();
-        let tape = Tape::new(window, grid);
         let newest = books.first().copied();
 
-        let mut support = levels::find(BookSide::Bid, &books, window, &tape, grid, params);
-        let mut resistance = levels::find(BookSide::Ask, &books, window, &tape, grid, params);
+        let mut support = levels::find(BookSide::Bid, &books, &tape, params);
+        let mut resistance = levels::find(BookSide::Ask, &books, &tape, params);
         let mut density = both_sides(newest, |half| density::find(half, grid, params));
         let mut vacuums = both_sides(newest, |half| vacuum::find(half, grid, params));
-        let traded = traded(window, &tape, grid, params);
-        let imbalances = imbalance::find(window, grid, params);
+        let traded = traded(&tape, params);
 
         let pieces = evidence::list(&Findings {
             levels: [&support, &resistance],
@@ -201,7 +202,8 @@ fn both_sides(
     zones
 }
 
-fn traded(window: &Window, tape: &Tape<'_>, grid: Grid, params: &Params) -> Traded {
+fn traded(tape: &Tape<'_>, params: &Params) -> Traded {
+    let (window, grid) = (tape.window, tape.grid);
     let Some(profile) = Profile::new(window.profile()) else {
         return Traded {
             area: None,

@@ -7,8 +7,8 @@
 use rust_decimal::Decimal;
 
 use crate::analysis::posterior::posterior;
+use crate::analysis::tape::{Span, Tape};
 use crate::analysis::units::{Amount, Grid, number, round};
-use crate::analysis::window::{MinuteFlow, Window};
 use crate::model::report::Confirmation;
 use crate::num::to_f64;
 
@@ -20,22 +20,6 @@ const NEAR_SHARE: f64 = 0.0002;
 const HELD: f64 = 3.0;
 /// Price has gone through when it is this many near distances beyond.
 const BROKE: f64 = 1.0;
-
-/// The minutes of a window, prepared for testing many levels.
-#[derive(Debug)]
-pub(crate) struct Tape<'a> {
-    spans: Vec<Span<'a>>,
-    grid: Grid,
-}
-
-#[derive(Debug)]
-struct Span<'a> {
-    /// Middles of the lowest and the highest bucket traded in; none in a minute without trades.
-    range: Option<(f64, f64)>,
-    /// Every trade is in the range, and the minute before is there.
-    sure: bool,
-    flow: &'a MinuteFlow,
-}
 
 /// Where price was when it last was away from the level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,31 +34,25 @@ enum State {
     Unknown,
     /// Price is away.
     Away(Side),
-    /// Price came near from there; with the taker volume against the level so far.
-    Testing(Side, Amount),
+    /// Price came near from there, in this minute.
+    Testing(Side, i64),
 }
 
-impl<'a> Tape<'a> {
-    /// Prepares the minutes of a window.
-    pub(crate) fn new(window: &'a Window, grid: Grid) -> Self {
-        let mut expected = None;
-        let spans = window
-            .minutes()
-            .map(|(minute, flow)| {
-                let follows = expected.is_none_or(|expected| expected == minute);
-                expected = Some(minute + 1);
-                Span {
-                    range: flow
-                        .range()
-                        .map(|(low, high)| (grid.middle(low), grid.middle(high))),
-                    sure: follows && flow.whole,
-                    flow,
-                }
-            })
-            .collect();
-        Self { spans, grid }
-    }
+/// A level and what has been counted of its tests so far.
+struct Tests<'a> {
+    tape: &'a Tape<'a>,
+    price: f64,
+    near: f64,
+    /// First and last bucket near the level.
+    buckets: (i64, i64),
+    state: State,
+    held: u32,
+    broken: u32,
+    open: u32,
+    absorbed: Amount,
+}
 
+impl Tape<'_> {
     /// Counts the tests of a level.
     ///
     /// Near is within `d = max(2, 0.02 % of the price)`. A test begins when trades come near after having
@@ -84,86 +62,134 @@ impl<'a> Tape<'a> {
     /// minute is not wholly known, or when the data end. The next test begins only after a minute that lies
     /// wholly beyond `d`, so that price swinging about the level is one test and not many.
     pub(crate) fn tests_of(&self, level: Decimal) -> Confirmation {
-        let price = to_f64(level);
-        let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-        let (mut held, mut broken, mut open) = (0, 0, 0);
-        let mut absorbed: Amount = 0;
-        let mut state = State::Unknown;
-        for span in &self.spans {
-            if !span.sure {
-                open += u32::from(matches!(state, State::Testing(..)));
-                state = State::Unknown;
-                continue;
+        let mut tests = Tests::new(self, to_f64(level));
+        let (below, above) = tests.out_of_reach();
+        let is_clear = |(low, high): (f64, f64)| low > above || high < below;
+        for block in self.blocks() {
+            match block.together {
+                // Minutes that all lie beyond the level on one side do to it what one minute with the range of all does:
+                // the first of them that traded decides as it would have, the others find price away. The farthest of
+                // them ends a test, and none has volume near the level.
+                Some(together) if together.range.is_none_or(is_clear) => tests.see(together),
+                _ => block.spans.iter().for_each(|span| tests.see(*span)),
             }
-            let Some((low, high)) = span.range else {
-                continue;
-            };
-            let (is_above, is_below) = (high >= price + HELD * near, low <= price - HELD * near);
-            let (is_over, is_under) = (high >= price + BROKE * near, low <= price - BROKE * near);
-            let touches = low <= price + near && high >= price - near;
-            state = match state {
-                State::Unknown => away(low, high, price, near),
-                State::Away(from) => {
-                    let through = match from {
-                        Side::Above => is_under,
-                        Side::Below => is_over,
-                    };
-                    if through {
-                        broken += 1;
-                        away(low, high, price, near)
-                    } else if touches {
-                        State::Testing(from, self.against(span, price, near, from))
-                    } else {
-                        State::Away(from)
-                    }
-                }
-                State::Testing(from, volume) => {
-                    let (back, through) = match from {
-                        Side::Above => (is_above, is_under),
-                        Side::Below => (is_below, is_over),
-                    };
-                    let volume = volume + self.against(span, price, near, from);
-                    match (back, through) {
-                        (true, true) => {
-                            open += 1;
-                            away(low, high, price, near)
-                        }
-                        (true, false) => {
-                            held += 1;
-                            absorbed += volume;
-                            away(low, high, price, near)
-                        }
-                        (false, true) => {
-                            broken += 1;
-                            away(low, high, price, near)
-                        }
-                        (false, false) => State::Testing(from, volume),
-                    }
-                }
-            };
         }
-        open += u32::from(matches!(state, State::Testing(..)));
+        tests.counted()
+    }
+}
+
+impl<'a> Tests<'a> {
+    fn new(tape: &'a Tape<'a>, price: f64) -> Self {
+        let near = NEAR_FLOOR.max(price * NEAR_SHARE);
+        let width = tape.grid.width_f64();
+        Self {
+            tape,
+            price,
+            near,
+            buckets: (
+                bucket(((price - near) / width).floor()),
+                bucket(((price + near) / width).floor()),
+            ),
+            state: State::Unknown,
+            held: 0,
+            broken: 0,
+            open: 0,
+            absorbed: 0,
+        }
+    }
+
+    /// Middles of buckets below the first and above the second of these are not near, nor do their buckets touch what is.
+    fn out_of_reach(&self) -> (f64, f64) {
+        let grid: Grid = self.tape.grid;
+        let (first, last) = (grid.middle(self.buckets.0), grid.middle(self.buckets.1));
+        (
+            first.min(self.price - self.near),
+            last.max(self.price + self.near),
+        )
+    }
+
+    /// Follows price through one more minute.
+    fn see(&mut self, span: Span) {
+        if !span.sure {
+            self.open += u32::from(matches!(self.state, State::Testing(..)));
+            self.state = State::Unknown;
+            return;
+        }
+        let Some((low, high)) = span.range else {
+            return;
+        };
+        let (price, near) = (self.price, self.near);
+        let (is_above, is_below) = (high >= price + HELD * near, low <= price - HELD * near);
+        let (is_over, is_under) = (high >= price + BROKE * near, low <= price - BROKE * near);
+        let touches = low <= price + near && high >= price - near;
+        self.state = match self.state {
+            State::Unknown => away(low, high, price, near),
+            State::Away(from) => {
+                let through = match from {
+                    Side::Above => is_under,
+                    Side::Below => is_over,
+                };
+                if through {
+                    self.broken += 1;
+                    away(low, high, price, near)
+                } else if touches {
+                    State::Testing(from, span.minute)
+                } else {
+                    State::Away(from)
+                }
+            }
+            State::Testing(from, since) => {
+                let (back, through) = match from {
+                    Side::Above => (is_above, is_under),
+                    Side::Below => (is_below, is_over),
+                };
+                match (back, through) {
+                    (false, false) => State::Testing(from, since),
+                    (back, through) => {
+                        if back && through {
+                            self.open += 1;
+                        } else if through {
+                            self.broken += 1;
+                        } else {
+                            self.held += 1;
+                            self.absorbed += self.against(from, since, span.minute);
+                        }
+                        away(low, high, price, near)
+                    }
+                }
+            }
+        };
+    }
+
+    /// Taker volume against the level from one minute to another, in the buckets near it. Only a test that held asks for it.
+    fn against(&self, from: Side, first: i64, last: i64) -> Amount {
+        let (low, high) = self.buckets;
+        let minutes = self.tape.window.range(first, last);
+        let flows = minutes.map(|(_, minute)| minute.rows.between(low, high));
+        match from {
+            Side::Above => flows.map(|flow| flow.sell).sum(),
+            Side::Below => flows.map(|flow| flow.buy).sum(),
+        }
+    }
+
+    /// The outcome at the end of the data.
+    fn counted(self) -> Confirmation {
+        let Self {
+            held,
+            broken,
+            absorbed,
+            ..
+        } = self;
         let belief = posterior(held, broken);
         Confirmation {
             held,
             broken,
-            open,
+            open: self.open + u32::from(matches!(self.state, State::Testing(..))),
             untested: held + broken == 0,
             mean: round(belief.mean, 4),
             low: round(belief.low, 4),
             high: round(belief.high, 4),
             absorbed: number(absorbed),
-        }
-    }
-
-    /// Taker volume against the level, in the buckets near it.
-    fn against(&self, span: &Span<'_>, price: f64, near: f64, from: Side) -> Amount {
-        let width = self.grid.width_f64();
-        let (low, high) = (((price - near) / width).floor(), ((price + near) / width).floor());
-        let flow = span.flow.between(bucket(low), bucket(high));
-        match from {
-            Side::Above => flow.sell,
-            Side::Below => flow.buy,
         }
     }
 }
@@ -199,8 +225,8 @@ mod tests {
             .zip(ranges)
             .map(|(number, (low, high))| minute(number, true, &[(*low, 100, 200), (*high, 100, 200)]))
             .collect();
-        let window = window(100, &minutes);
-        let found = Tape::new(&window, Grid::new(BucketWidth::ONE)).tests_of(Decimal::from(1000));
+        let mut window = window(100, &minutes);
+        let found = Tape::new(&mut window, Grid::new(BucketWidth::ONE)).tests_of(Decimal::from(1000));
         assert_eq!((found.held, found.broken, found.open), expected, "{ranges:?}");
         found
     }
@@ -244,8 +270,8 @@ mod tests {
                 minute(2, second_complete, &rows(1000, 1008)),
                 minute(third, true, &rows(1004, 1009)),
             ];
-            let window = window(100, &minutes);
-            let found = Tape::new(&window, grid).tests_of(Decimal::from(1000));
+            let mut window = window(100, &minutes);
+            let found = Tape::new(&mut window, grid).tests_of(Decimal::from(1000));
             (found.held, found.open)
         };
         assert_eq!(known(true, 3), (1, 0));
@@ -278,8 +304,8 @@ mod tests {
                     minute(number, true, &[(low / 10, 1, 1), (high / 10, 1, 1)])
                 })
                 .collect();
-            let window = window(1000, &minutes);
-            let tape = Tape::new(&window, Grid::new(BucketWidth::ONE));
+            let mut window = window(1000, &minutes);
+            let tape = Tape::new(&mut window, Grid::new(BucketWidth::ONE));
             for level in 0..20 {
                 let found = tape.tests_of(Decimal::from(99_700 + 30 * level));
                 held += found.held;
@@ -291,5 +317,130 @@ mod tests {
             held > 400 && (0.44..0.53).contains(&rate),
             "{held} held, {broken} broke: {rate}"
         );
+    }
+}
+
+/// Blocks and minutes looked at once, against every minute looked at for itself.
+#[cfg(test)]
+mod properties {
+    use super::*;
+    use crate::analysis::window::Window;
+    use crate::analysis::window::tests::minute;
+    use crate::num::BucketWidth;
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    /// The definition, minute by minute: held, broken, open and absorbed.
+    fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amount) {
+        let near = NEAR_FLOOR.max(price * NEAR_SHARE);
+        let (first, last) = ((price - near).floor() as i64, (price + near).floor() as i64);
+        let (mut held, mut broken, mut open, mut absorbed) = (0, 0, 0, 0);
+        let (mut from, mut volume): (Option<Side>, Option<Amount>) = (None, None);
+        let mut before = None;
+        for (number, flow) in window.minutes() {
+            let follows = before.is_none_or(|before| before + 1 == number);
+            before = Some(number);
+            if !follows || !flow.whole {
+                open += u32::from(volume.is_some());
+                (from, volume) = (None, None);
+                continue;
+            }
+            let Some((low, high)) = flow.rows.range() else {
+                continue;
+            };
+            let (low, high) = (grid.middle(low), grid.middle(high));
+            let flow = flow.rows.between(first, last);
+            let against = if from == Some(Side::Above) {
+                flow.sell
+            } else {
+                flow.buy
+            };
+            let (back, through) = match from {
+                None => (false, false),
+                Some(Side::Above) => (high >= price + HELD * near, low <= price - BROKE * near),
+                Some(Side::Below) => (low <= price - HELD * near, high >= price + BROKE * near),
+            };
+            let is_testing = volume.is_some();
+            let touches = low <= price + near && high >= price - near;
+            volume = (from.is_some() && (is_testing || touches)).then(|| volume.unwrap_or(0) + against);
+            let ended = through || is_testing && back;
+            if is_testing && back && through {
+                open += 1;
+            } else if through {
+                broken += 1;
+            } else if ended {
+                held += 1;
+                absorbed += volume.unwrap_or(0);
+            }
+            if ended || from.is_none() {
+                volume = None;
+                from = match away(low, high, price, near) {
+                    State::Away(side) => Some(side),
+                    _ => None,
+                };
+            }
+        }
+        (held, broken, open + u32::from(volume.is_some()), absorbed)
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        /// A minute so far back is replaced, or comes where none was.
+        Minute(i64, bool, i64),
+        /// All but so many of the oldest and newest minutes go.
+        Keep(i64, i64),
+        /// So many minutes pass, each with these steps of price.
+        Pass(Vec<i64>),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            (0_i64..250, any::<bool>(), -60_i64..60)
+                .prop_map(|(back, whole, at)| Change::Minute(back, whole, at)),
+            (0_i64..40, 0_i64..40).prop_map(|(oldest, newest)| Change::Keep(oldest, newest)),
+            prop::collection::vec(-12_i64..13, 1..50).prop_map(Change::Pass),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_that_are_kept_give_what_every_minute_for_itself_gives(
+            start in prop::collection::vec(-12_i64..13, 1..260),
+            holes in prop::collection::vec((0_i64..260, any::<bool>()), 0..4),
+            changes in prop::collection::vec(change(), 0..8),
+            levels in prop::collection::vec(-80_i64..80, 1..5),
+            length in 20_u32..240,
+        ) {
+            let grid = Grid::new(BucketWidth::ONE);
+            let mut window = Window::new(length, grid);
+            let at = |number: i64, whole: bool, center: i64| {
+                let rows = [(center - 4, 3, 1), (center, 2, 7), (center + 5, 1, 5)];
+                minute(number, whole, if number % 17 == 0 { &[] } else { &rows })
+            };
+            let (mut now, mut price) = (1000, 1000);
+            for change in [Change::Pass(start)].into_iter().chain(changes) {
+                match change {
+                    Change::Minute(back, whole, offset) => window.put(&at(now - back, whole, 1000 + offset)),
+                    Change::Keep(oldest, newest) => window.keep(now - 250 + oldest, now - newest),
+                    Change::Pass(steps) => for step in steps {
+                        now += 1;
+                        price += step;
+                        let hole = holes.iter().find(|(number, _)| 1000 + number == now);
+                        if hole.is_none_or(|(_, there)| *there) {
+                            window.put(&at(now, hole.is_none(), price));
+                        }
+                    },
+                }
+                window.advance(DateTime::from_timestamp((now + 1) * 60, 0).unwrap());
+                let plain = window.clone();
+                let tape = Tape::new(&mut window, grid);
+                for level in &levels {
+                    let found = tape.tests_of(Decimal::from(1000 + level));
+                    let (held, broken, open, absorbed) = by_the_minute(&plain, grid, (1000 + level) as f64);
+                    prop_assert_eq!((found.held, found.broken, found.open), (held, broken, open));
+                    prop_assert_eq!(found.absorbed, number(absorbed));
+                }
+            }
+        }
     }
 }

@@ -101,10 +101,9 @@ fn minute_facts(found: &mut DataHonesty, now: DateTime<Utc>, window: &Window, pa
     let (first, last) = window.bounds();
     let length = u32::try_from(last - first + 1).unwrap_or(0);
     let oldest = window.minutes().next().map(|(minute, _)| minute);
-    let newest = window.minutes().last().map(|(minute, _)| minute);
-    found.minutes_used = u32::try_from(window.minutes().count()).unwrap_or(u32::MAX);
-    found.incomplete_minutes =
-        u32::try_from(window.minutes().filter(|(_, minute)| !minute.complete).count()).unwrap_or(u32::MAX);
+    let newest = window.minutes().next_back().map(|(minute, _)| minute);
+    found.minutes_used = window.count();
+    found.incomplete_minutes = window.incomplete();
     found.missing_minutes = length.saturating_sub(found.minutes_used);
     found.unrecorded_minutes =
         oldest.map_or(length, |oldest| u32::try_from(oldest - first).unwrap_or(length));

@@ -1,16 +1,15 @@
 //! Diagonal imbalance: takers of one side at a row against takers of the other side at the next row.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
 use crate::analysis::Params;
+use crate::analysis::rows::{Flow, Rows};
 use crate::analysis::units::{Amount, Grid, amount, number};
-use crate::analysis::window::{Flow, Window};
+use crate::analysis::window::Window;
 use crate::model::report::{FlowSide, StackedImbalance};
 
 /// Length of a bar in minutes; bars begin on multiples of it, so that they do not change as time goes on.
-const BAR_MINUTES: i64 = 15;
+pub(crate) const BAR_MINUTES: i64 = 15;
 /// One side outweighs the other from this ratio on.
 const RATIO: Amount = 3;
 /// Rows in a row that make a stack.
@@ -27,62 +26,126 @@ pub(crate) struct Imbalances {
     pub(crate) bars_left_out: u32,
 }
 
+impl Imbalances {
+    fn add(&mut self, bar: &Bar) {
+        let room = MOST - self.stacks.len();
+        self.stacks.extend(bar.stacks.iter().take(room).cloned());
+        self.bars_left_out += u32::from(bar.left_out);
+    }
+}
+
+/// What one bar shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bar {
+    /// Lowest price first.
+    stacks: Vec<StackedImbalance>,
+    left_out: bool,
+}
+
 /// Stacked imbalances over the newest `flow_window_minutes`.
 ///
 /// A row is bought when taker buys in it are at least three times the taker sells one row below, and at least
 /// the larger of `min_order_volume` and the bar's mean volume per row and side; a row is sold when taker
 /// sells in it are at least three times the taker buys one row above, with the same minimum. Three or more
 /// such rows next to each other are a stack. The bar that is still running counts with the minutes it has.
-pub(crate) fn find(window: &Window, grid: Grid, params: &Params) -> Imbalances {
+///
+/// Only the running bar is worked out anew each time, the others when one of their minutes changes.
+pub(crate) fn find(window: &mut Window, grid: Grid, params: &Params) -> Imbalances {
     let mut found = Imbalances::default();
     let (_, last) = window.bounds();
     let Some(oldest) = window.minutes().next().map(|(minute, _)| minute) else {
         return found;
     };
     let first = (last - i64::from(params.flow_window_minutes.max(1)) + 1).max(oldest);
-    let mut bar = last.div_euclid(BAR_MINUTES);
-    while bar * BAR_MINUTES >= first {
-        let (start, end) = (bar * BAR_MINUTES, (bar * BAR_MINUTES + BAR_MINUTES - 1).min(last));
-        let mut rows: BTreeMap<i64, Flow> = BTreeMap::new();
-        let mut whole_minutes = 0;
-        for (_, minute) in window.range(start, end) {
-            whole_minutes += i64::from(minute.whole);
-            for (bucket, flow) in &minute.rows {
-                rows.entry(*bucket).or_default().add(*flow);
-            }
+    // A bar that begins before the first minute is not looked at.
+    let first_bar = (first + BAR_MINUTES - 1).div_euclid(BAR_MINUTES);
+    // The running bar is never kept: it changes with the window's end.
+    let first_running = (last + 1).div_euclid(BAR_MINUTES);
+    window.bars.keep(first_bar, first_running - 1);
+    for number in (first_bar..=last.div_euclid(BAR_MINUTES)).rev() {
+        if number >= first_running {
+            found.add(&bar(window, number, grid, params));
+            continue;
         }
-        if whole_minutes == end - start + 1 {
-            let at = DateTime::from_timestamp(start * 60, 0).unwrap_or(DateTime::UNIX_EPOCH);
-            found.stacks.extend(stacks(&rows, grid, params, at));
-        } else if !rows.is_empty() {
-            found.bars_left_out += 1;
+        if window.bars.get(number).is_none() {
+            let bar = bar(window, number, grid, params);
+            window.bars.put(number, bar);
         }
-        bar -= 1;
+        if let Some(bar) = window.bars.get(number) {
+            found.add(bar);
+        }
     }
-    found.stacks.truncate(MOST);
     found
 }
 
+/// A bar, up to the last minute of the window.
+fn bar(window: &Window, number: i64, grid: Grid, params: &Params) -> Bar {
+    let start = number * BAR_MINUTES;
+    let end = (start + BAR_MINUTES - 1).min(window.bounds().1);
+    let mut rows: Vec<(i64, Flow)> = Vec::new();
+    let mut whole_minutes = 0;
+    for (_, minute) in window.range(start, end) {
+        whole_minutes += i64::from(minute.whole);
+        rows = joined(&rows, &minute.rows);
+    }
+    if whole_minutes < end - start + 1 {
+        return Bar {
+            stacks: Vec::new(),
+            left_out: !rows.is_empty(),
+        };
+    }
+    let at = DateTime::from_timestamp(start * 60, 0).unwrap_or(DateTime::UNIX_EPOCH);
+    Bar {
+        stacks: stacks(&rows, grid, params, at),
+        left_out: false,
+    }
+}
+
+/// Sums of rows that both come lowest bucket first.
+fn joined(one: &[(i64, Flow)], other: &Rows) -> Vec<(i64, Flow)> {
+    let mut all = Vec::with_capacity(one.len());
+    let mut rest = one.iter().copied().peekable();
+    for (bucket, flow) in other.iter() {
+        while let Some(lower) = rest.next_if(|(lower, _)| *lower < bucket) {
+            all.push(lower);
+        }
+        let mut sum = rest
+            .next_if(|(same, _)| *same == bucket)
+            .unwrap_or((bucket, Flow::default()));
+        sum.1.add(flow);
+        all.push(sum);
+    }
+    all.extend(rest);
+    all
+}
+
 fn stacks(
-    rows: &BTreeMap<i64, Flow>,
+    rows: &[(i64, Flow)],
     grid: Grid,
     params: &Params,
     bar_start: DateTime<Utc>,
 ) -> Vec<StackedImbalance> {
-    let traded: Amount = rows.values().map(|flow| flow.total()).sum();
+    let traded: Amount = rows.iter().map(|(_, flow)| flow.total()).sum();
     let mean = traded / (2 * rows.len().max(1)) as Amount;
     let least = mean.max(amount(params.min_order_volume.get())).max(1);
     let outweighs = |one: Amount, other: Amount| one >= least && one >= other.saturating_mul(RATIO);
-    let at = |bucket: i64| rows.get(&bucket).copied().unwrap_or_default();
-    let compared = |side: FlowSide, bucket: i64| match side {
-        FlowSide::Buy => (at(bucket).buy, at(bucket - 1).sell),
-        FlowSide::Sell => (at(bucket).sell, at(bucket + 1).buy),
+    // The flow one row from a row, which stands next to it among the rows, if anything was traded there.
+    let at = |index: Option<usize>, bucket: i64| {
+        let row = index.and_then(|index| rows.get(index));
+        row.filter(|row| row.0 == bucket)
+            .map(|row| row.1)
+            .unwrap_or_default()
+    };
+    let compared = |side: FlowSide, index: usize, (bucket, flow): (i64, Flow)| match side {
+        FlowSide::Buy => (flow.buy, at(index.checked_sub(1), bucket - 1).sell),
+        FlowSide::Sell => (flow.sell, at(index.checked_add(1), bucket + 1).buy),
     };
     let mut found = Vec::new();
     for side in [FlowSide::Buy, FlowSide::Sell] {
         let mut run: Vec<Row> = Vec::new();
-        for bucket in rows.keys().copied() {
-            let (volume, opposing) = compared(side, bucket);
+        for (index, row) in rows.iter().enumerate() {
+            let bucket = row.0;
+            let (volume, opposing) = compared(side, index, *row);
             let dominates = outweighs(volume, opposing);
             let follows = run.last().is_none_or(|last| last.bucket + 1 == bucket);
             if !dominates || !follows {
@@ -137,9 +200,9 @@ mod tests {
     use crate::analysis::window::tests::{minute, window};
 
     fn check(complete: bool, rows: &[(i64, i64, i64)]) -> (Vec<(String, FlowSide, u32)>, u32) {
-        let window = window(60, &[minute(30, complete, rows)]);
+        let mut window = window(60, &[minute(30, complete, rows)]);
         let params = Params::default();
-        let found = find(&window, Grid::new(params.bucket_width), &params);
+        let found = find(&mut window, Grid::new(params.bucket_width), &params);
         let stacks = found
             .stacks
             .iter()

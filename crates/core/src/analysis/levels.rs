@@ -4,11 +4,10 @@ use std::cmp::Reverse;
 
 use crate::analysis::Params;
 use crate::analysis::book::BucketedBook;
-use crate::analysis::episodes::Tape;
 use crate::analysis::life;
-use crate::analysis::units::{Grid, number, round};
+use crate::analysis::tape::Tape;
+use crate::analysis::units::{number, round};
 use crate::analysis::walls;
-use crate::analysis::window::Window;
 use crate::model::report::{BookSide, Evidence, Level, LevelType, Number};
 
 /// Most levels that are published per side.
@@ -17,21 +16,14 @@ const MOST: usize = 50;
 /// The levels of one side, strongest first; of equals the larger first, then the one nearer the market.
 ///
 /// `books` come newest first. Levels weaker than `min_strength` are left out.
-pub(crate) fn find(
-    side: BookSide,
-    books: &[&BucketedBook],
-    window: &Window,
-    tape: &Tape<'_>,
-    grid: Grid,
-    params: &Params,
-) -> Vec<Level> {
+pub(crate) fn find(side: BookSide, books: &[&BucketedBook], tape: &Tape<'_>, params: &Params) -> Vec<Level> {
     let Some(newest) = books.first() else {
         return Vec::new();
     };
     let mut levels: Vec<Level> = walls::find(newest.half(side), params)
         .into_iter()
         .map(|wall| {
-            let life = life::follow(&wall, side, books, window, grid);
+            let life = life::follow(&wall, side, books, tape.window, tape.grid);
             let (present, seen) = (life.shown.snapshots_present, life.shown.snapshots_seen);
             let strength = walls::strength(&wall, present, seen, life.fleeting);
             let price = Number::new(wall.price);

@@ -116,7 +116,7 @@ fn losses(wall: &Wall, side: BookSide, books: &[&BucketedBook], window: &Window,
                 continue;
             };
             known &= flow.whole;
-            let traded = flow.between(wall.bucket, wall.bucket);
+            let traded = flow.rows.between(wall.bucket, wall.bucket);
             let against = match side {
                 BookSide::Bid => traded.sell,
                 BookSide::Ask => traded.buy,

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::rows::Flow;
 use crate::analysis::units::Amount;
-use crate::analysis::window::Flow;
+
 use crate::model::report::ValueAreaRule;
 
 /// Rows on either side of the largest one that are looked at.

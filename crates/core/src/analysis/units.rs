@@ -12,23 +12,29 @@ use crate::num::BucketWidth;
 pub(crate) type Amount = i128;
 
 /// Decimals of an [`Amount`]; the exchange uses eight. Finer parts are cut off.
-const DECIMALS: u32 = 12;
+pub(crate) const DECIMALS: u32 = 12;
 
 /// Largest bucket number that is looked at; prices beyond are not counted.
 const MAX_BUCKET: i64 = 1 << 50;
 
 /// An amount as an integer.
+#[inline]
 pub(crate) fn amount(value: Decimal) -> Amount {
     let (mantissa, scale) = (value.mantissa(), value.scale());
-    if scale <= DECIMALS {
-        mantissa.saturating_mul(power_of_ten(DECIMALS - scale))
-    } else {
-        mantissa / power_of_ten(scale - DECIMALS)
+    if scale > DECIMALS {
+        return mantissa / power_of_ten(scale - DECIMALS);
+    }
+    let power = power_of_ten(DECIMALS - scale);
+    // Two numbers of 64 bits, as they always are, are multiplied in one step and cannot overflow.
+    match (i64::try_from(mantissa), i64::try_from(power)) {
+        (Ok(mantissa), Ok(power)) => i128::from(mantissa) * i128::from(power),
+        _ => mantissa.saturating_mul(power),
     }
 }
 
 /// From a table: a window has a million amounts. The scale of a decimal is at most 28.
-fn power_of_ten(exponent: u32) -> i128 {
+#[inline]
+pub(crate) fn power_of_ten(exponent: u32) -> i128 {
     const POWERS: [i128; 29] = {
         let mut powers = [1; 29];
         let mut index = 1;
@@ -73,18 +79,33 @@ impl Grid {
     }
 
     /// Number of the bucket a price falls into: price over width, rounded down. None when it is too large.
+    #[inline]
     pub(crate) fn bucket(self, price: Decimal) -> Option<i64> {
+        let bucket = match self.short(price) {
+            Some(bucket) => bucket,
+            None => self.long(price)?,
+        };
+        (bucket.abs() <= MAX_BUCKET).then_some(bucket)
+    }
+
+    /// In 64 bits, which nearly every price fits: a division of 128 takes many times as long, and a book has 10,000.
+    #[inline]
+    fn short(self, price: Decimal) -> Option<i64> {
+        let upper = u64::try_from(price.mantissa()).ok()?;
+        let lower = u64::try_from(self.mantissa).ok()?;
+        let power = power_of_ten(price.scale().checked_sub(self.scale)?);
+        let lower = lower.checked_mul(u64::try_from(power).ok()?)?;
+        i64::try_from(upper.checked_div(lower)?).ok()
+    }
+
+    fn long(self, price: Decimal) -> Option<i64> {
         let (mut upper, mut lower) = (price.mantissa(), self.mantissa);
         if self.scale >= price.scale() {
             upper = upper.checked_mul(power_of_ten(self.scale - price.scale()))?;
         } else {
             lower = lower.saturating_mul(power_of_ten(price.scale() - self.scale));
         }
-        let bucket = match (i64::try_from(upper), i64::try_from(lower)) {
-            (Ok(upper), Ok(lower)) => upper.checked_div_euclid(lower)?,
-            _ => i64::try_from(upper.checked_div_euclid(lower)?).ok()?,
-        };
-        (bucket.abs() <= MAX_BUCKET).then_some(bucket)
+        i64::try_from(upper.checked_div_euclid(lower)?).ok()
     }
 
     /// Lower edge of a bucket.

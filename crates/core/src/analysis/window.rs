@@ -1,11 +1,16 @@
-//! The minutes the analysis looks at and the volume profile of them, kept up to date by adding what comes
-//! and subtracting what goes.
+//! The minutes the analysis looks at, with what is summed over them, kept up to date by adding what comes
+//! and subtracting what goes: a cycle costs what changes, not what is there.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::analysis::units::{Amount, Grid, amount};
+use crate::analysis::imbalance::{BAR_MINUTES, Bar};
+use crate::analysis::kept::Kept;
+use crate::analysis::rows::{Flow, MinuteFlow};
+use crate::analysis::tape::{BLOCK_MINUTES, Block};
+use crate::analysis::units::Grid;
 use crate::model::MinuteFootprint;
 
 /// Minutes by which the newest minute may lag behind the clock without counting as missing.
@@ -15,110 +20,51 @@ const LAG_MINUTES: i64 = 3;
 /// one when that comes late, or from one dated a minute ahead that is taken away.
 const KEPT_BEFORE: i64 = LAG_MINUTES + 2;
 
-/// Taker volume per side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Flow {
-    /// Bought by takers.
-    pub(crate) buy: Amount,
-    /// Sold by takers.
-    pub(crate) sell: Amount,
-}
-
-impl Flow {
-    /// Traded by either.
-    pub(crate) fn total(self) -> Amount {
-        self.buy + self.sell
-    }
-
-    /// Bought minus sold.
-    pub(crate) fn delta(self) -> Amount {
-        self.buy - self.sell
-    }
-
-    /// Adds the other flow.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.buy += other.buy;
-        self.sell += other.sell;
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.buy -= other.buy;
-        self.sell -= other.sell;
-    }
-}
-
-/// What one minute contributes.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MinuteFlow {
-    /// Flow per bucket, lowest bucket first, none empty.
-    pub(crate) rows: Vec<(i64, Flow)>,
-    /// Sum of the rows.
-    pub(crate) total: Flow,
-    /// Every trade of the minute was counted.
-    pub(crate) complete: bool,
-    /// Every trade of the minute is in the rows: complete, and no bucket was left out.
-    pub(crate) whole: bool,
-}
-
-impl MinuteFlow {
-    fn new(minute: &MinuteFootprint, grid: Grid) -> Self {
-        let mut rows: Vec<(i64, Flow)> = Vec::with_capacity(minute.levels.len());
-        let mut total = Flow::default();
-        for (level, traded) in &minute.levels {
-            let flow = Flow {
-                buy: amount(traded.buy_volume.get()),
-                sell: amount(traded.sell_volume.get()),
-            };
-            let Some(bucket) = grid.bucket(level.low()) else {
-                continue;
-            };
-            if flow.total() == 0 {
-                continue;
-            }
-            total.add(flow);
-            match rows.last_mut() {
-                Some((last, sum)) if *last == bucket => sum.add(flow),
-                _ => rows.push((bucket, flow)),
-            }
-        }
-        Self {
-            rows,
-            total,
-            complete: minute.complete,
-            whole: minute.complete && minute.dropped_levels == 0,
-        }
-    }
-
-    /// Lowest and highest bucket traded in.
-    pub(crate) fn range(&self) -> Option<(i64, i64)> {
-        Some((self.rows.first()?.0, self.rows.last()?.0))
-    }
-
-    /// Flow in the buckets from `low` to `high`, both included.
-    pub(crate) fn between(&self, low: i64, high: i64) -> Flow {
-        let from = self.rows.partition_point(|(bucket, _)| *bucket < low);
-        let mut sum = Flow::default();
-        for (_, flow) in self
-            .rows
-            .iter()
-            .skip(from)
-            .take_while(|(bucket, _)| *bucket <= high)
-        {
-            sum.add(*flow);
-        }
-        sum
-    }
-}
-
-/// The newest minutes and their volume profile.
+/// The newest minutes and what is summed over them.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     length: i64,
     grid: Grid,
     minutes: BTreeMap<i64, MinuteFlow>,
-    /// First and last minute of the window; what is in it is in the profile.
+    /// First and last minute of the window; what is in it is in the sums.
     bounds: Option<(i64, i64)>,
+    sums: Sums,
+    /// Where price was, by stretches of minutes.
+    pub(crate) blocks: Kept<Block>,
+    /// What bars of minutes showed.
+    pub(crate) bars: Kept<Bar>,
+}
+
+/// What is summed over the minutes of the window.
+#[derive(Debug, Clone, Default)]
+struct Sums {
     profile: BTreeMap<i64, Flow>,
+    minutes: u32,
+    incomplete: u32,
+}
+
+impl Sums {
+    fn add(&mut self, minute: &MinuteFlow) {
+        self.minutes += 1;
+        self.incomplete += u32::from(!minute.complete);
+        self.change(minute, Flow::add);
+    }
+
+    fn subtract(&mut self, minute: &MinuteFlow) {
+        self.minutes -= 1;
+        self.incomplete -= u32::from(!minute.complete);
+        self.change(minute, Flow::subtract);
+    }
+
+    fn change(&mut self, minute: &MinuteFlow, change: fn(&mut Flow, Flow)) {
+        for (bucket, flow) in minute.rows.iter() {
+            let row = self.profile.entry(bucket).or_default();
+            change(row, flow);
+            if *row == Flow::default() {
+                self.profile.remove(&bucket);
+            }
+        }
+    }
 }
 
 impl Window {
@@ -129,7 +75,9 @@ impl Window {
             grid,
             minutes: BTreeMap::new(),
             bounds: None,
-            profile: BTreeMap::new(),
+            sums: Sums::default(),
+            blocks: Kept::new(BLOCK_MINUTES),
+            bars: Kept::new(BAR_MINUTES),
         }
     }
 
@@ -137,28 +85,28 @@ impl Window {
     pub(crate) fn put(&mut self, minute: &MinuteFootprint) {
         let number = minute.minute.number();
         let flow = MinuteFlow::new(minute, self.grid);
-        let inside = self
-            .bounds
-            .is_some_and(|(first, last)| (first..=last).contains(&number));
+        // Added before the other is taken away: rows they share stay.
+        let inside = self.is_inside(number);
         if inside {
-            apply(&mut self.profile, &flow, Flow::add);
+            self.sums.add(&flow);
         }
         let previous = self.minutes.insert(number, flow);
         if let (true, Some(previous)) = (inside, previous) {
-            apply(&mut self.profile, &previous, Flow::subtract);
+            self.sums.subtract(&previous);
         }
+        self.changed(number);
     }
 
     /// Forgets the minutes outside `first..=last`.
     pub(crate) fn keep(&mut self, first: i64, last: i64) {
-        let bounds = self.bounds;
-        let was_inside = |number: i64| bounds.is_some_and(|(first, last)| (first..=last).contains(&number));
-        for (number, minute) in &self.minutes {
-            if !(first..=last).contains(number) && was_inside(*number) {
-                apply(&mut self.profile, minute, Flow::subtract);
-            }
+        while let Some(oldest) = self.minutes.first_entry().filter(|entry| *entry.key() < first) {
+            let (number, minute) = oldest.remove_entry();
+            self.gone(number, &minute);
         }
-        self.minutes.retain(|number, _| (first..=last).contains(number));
+        while let Some(newest) = self.minutes.last_entry().filter(|entry| *entry.key() > last) {
+            let (number, minute) = newest.remove_entry();
+            self.gone(number, &minute);
+        }
     }
 
     /// Moves the window to where it stands at `now` and drops what is too far before it ever to come back.
@@ -175,18 +123,38 @@ impl Window {
         let last = newest
             .filter(|newest| current - newest <= LAG_MINUTES)
             .unwrap_or(current - 1);
-        let first = last - self.length + 1;
-        let previous = self.bounds.replace((first, last));
-        let was_inside = |number: i64| previous.is_some_and(|(first, last)| (first..=last).contains(&number));
-        for (number, minute) in &self.minutes {
-            let is_inside = (first..=last).contains(number);
-            match (was_inside(*number), is_inside) {
-                (false, true) => apply(&mut self.profile, minute, Flow::add),
-                (true, false) => apply(&mut self.profile, minute, Flow::subtract),
-                _ => {}
+        let bounds = (last - self.length + 1, last);
+        let previous = self.bounds.replace(bounds);
+        for stretch in without(Some(bounds), previous) {
+            for (_, minute) in self.minutes.range(stretch) {
+                self.sums.add(minute);
             }
         }
-        self.minutes = self.minutes.split_off(&(first - KEPT_BEFORE));
+        for stretch in without(previous, Some(bounds)) {
+            for (_, minute) in self.minutes.range(stretch) {
+                self.sums.subtract(minute);
+            }
+        }
+        self.keep(bounds.0 - KEPT_BEFORE, i64::MAX);
+    }
+
+    fn is_inside(&self, number: i64) -> bool {
+        self.bounds
+            .is_some_and(|(first, last)| (first..=last).contains(&number))
+    }
+
+    fn gone(&mut self, number: i64, minute: &MinuteFlow) {
+        if self.is_inside(number) {
+            self.sums.subtract(minute);
+        }
+        self.changed(number);
+    }
+
+    /// What was worked out of this minute is so no more; a block begins with whether it follows the minute before.
+    fn changed(&mut self, number: i64) {
+        self.bars.forget(number);
+        self.blocks.forget(number);
+        self.blocks.forget(number.saturating_add(1));
     }
 
     /// First and last minute of the window.
@@ -195,29 +163,32 @@ impl Window {
     }
 
     /// The minutes of the window that are there, oldest first.
-    pub(crate) fn minutes(&self) -> impl Iterator<Item = (i64, &MinuteFlow)> {
+    pub(crate) fn minutes(&self) -> impl DoubleEndedIterator<Item = (i64, &MinuteFlow)> {
         let (first, last) = self.bounds();
         self.range(first, last)
     }
 
     /// The minutes of the window from `first` to `last`, both included, that are there, oldest first.
-    pub(crate) fn range(&self, first: i64, last: i64) -> impl Iterator<Item = (i64, &MinuteFlow)> {
+    pub(crate) fn range(&self, first: i64, last: i64) -> impl DoubleEndedIterator<Item = (i64, &MinuteFlow)> {
         let bounds = self.bounds();
-        let (first, last) = (first.max(bounds.0), last.min(bounds.1));
-        // An inverted range holds nothing; the map would refuse it.
-        let end = last.max(first.saturating_sub(1)).saturating_add(1);
         self.minutes
-            .range(first..end)
+            .range(stretch(first.max(bounds.0), last.min(bounds.1)))
             .map(|(number, minute)| (*number, minute))
+    }
+
+    /// How many minutes of the window are there.
+    pub(crate) fn count(&self) -> u32 {
+        self.sums.minutes
+    }
+
+    /// How many of them are incomplete.
+    pub(crate) fn incomplete(&self) -> u32 {
+        self.sums.incomplete
     }
 
     /// One minute, if it is there and inside the window.
     pub(crate) fn inside(&self, number: i64) -> Option<&MinuteFlow> {
-        let (first, last) = self.bounds();
-        (first..=last)
-            .contains(&number)
-            .then(|| self.minute(number))
-            .flatten()
+        self.minute(number).filter(|_| self.is_inside(number))
     }
 
     /// One minute, if it is there; it may lie before or after the window.
@@ -227,7 +198,7 @@ impl Window {
 
     /// Flow per bucket over the window, lowest bucket first, none empty.
     pub(crate) fn profile(&self) -> &BTreeMap<i64, Flow> {
-        &self.profile
+        &self.sums.profile
     }
 
     /// Minutes after the window, which the clock says are in the future.
@@ -236,13 +207,20 @@ impl Window {
     }
 }
 
-fn apply(profile: &mut BTreeMap<i64, Flow>, minute: &MinuteFlow, change: fn(&mut Flow, Flow)) {
-    for (bucket, flow) in &minute.rows {
-        let row = profile.entry(*bucket).or_default();
-        change(row, *flow);
-        if *row == Flow::default() {
-            profile.remove(bucket);
-        }
+/// From `first` to `last`, both included, as a map takes it; an inverted range, which the map would refuse, holds nothing.
+fn stretch(first: i64, last: i64) -> Range<i64> {
+    first..last.max(first.saturating_sub(1)).saturating_add(1)
+}
+
+/// The minutes of one window that are not in the other.
+fn without(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> [Range<i64>; 2] {
+    match (one, other) {
+        (None, _) => [0..0, 0..0],
+        (Some((first, last)), None) => [stretch(first, last), 0..0],
+        (Some((first, last)), Some(other)) => [
+            stretch(first, last.min(other.0 - 1)),
+            stretch(first.max(other.1 + 1), last),
+        ],
     }
 }
 

@@ -24,6 +24,10 @@ enum Event {
     Minute(i64, bool, Vec<(i64, i64, i64)>),
     /// What is older than so many minutes is taken away.
     Keep(i64),
+    /// Redis was set back: it has nothing newer than so many minutes before now.
+    SetBack(i64),
+    /// The collector records minutes up to now, prices moving by these steps.
+    Record(Vec<i64>),
     /// The program starts anew from what there is.
     Restart,
     /// A report is made.
@@ -38,6 +42,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0_i64..6, side()).prop_map(|(back, levels)| Event::Snapshot(back, levels)),
         6 => (0_i64..30, any::<bool>(), rows).prop_map(|(back, complete, rows)| Event::Minute(back, complete, rows)),
         1 => (0_i64..20).prop_map(Event::Keep),
+        1 => (1_i64..40).prop_map(Event::SetBack),
+        2 => prop::collection::vec(-9_i64..10, 1..70).prop_map(Event::Record),
         1 => Just(Event::Restart),
         4 => Just(Event::Cycle),
     ]
@@ -47,13 +53,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_cycle_equals_a_computation_from_scratch(events in prop::collection::vec(event(), 1..60), window in 5_u32..25, depth_window in 1_usize..6) {
-        let params = Params { profile_window_minutes: window, flow_window_minutes: 10, depth_window, ..Params::default() };
+    fn a_cycle_equals_a_computation_from_scratch(events in prop::collection::vec(event(), 1..60), window in prop_oneof![5_u32..25, 60_u32..200], depth_window in 1_usize..6) {
+        let params = Params { profile_window_minutes: window, flow_window_minutes: window / 2, depth_window, ..Params::default() };
         let market = symbol("BTCFDUSD");
         let mut engine = Engine::new(market.clone(), params.clone());
         let mut books: BTreeMap<_, DepthSnapshot> = BTreeMap::new();
         let mut minutes: BTreeMap<Minute, MinuteFootprint> = BTreeMap::new();
-        let mut present = 100;
+        let (mut present, mut price) = (100, 100_000);
         for event in events.into_iter().chain([Event::Cycle]) {
             match event {
                 Event::Pass(passed) => present += passed,
@@ -82,6 +88,23 @@ proptest! {
                     minutes.retain(|minute, _| (first..=last).contains(minute));
                     engine.keep_snapshots(|(received, _)| *received >= at(present - back));
                     books.retain(|(received, _), _| *received >= at(present - back));
+                }
+                Event::SetBack(back) => {
+                    let last = Minute::from_number(START + present - back).unwrap();
+                    engine.keep_minutes(Minute::EPOCH, last);
+                    minutes.retain(|minute, _| *minute <= last);
+                    engine.keep_snapshots(|(received, _)| *received <= at(present - back));
+                    books.retain(|(received, _), _| *received <= at(present - back));
+                }
+                Event::Record(steps) => {
+                    for step in steps {
+                        present += 1;
+                        price += step;
+                        let rows = [(price - 1, 7, 90), (price, 300, 20), (price + 1, 310, 30), (price + 2, 320, 10), (price + 4, 5, 800)];
+                        let minute = minute(present, present % 41 != 0, &rows);
+                        engine.put_minute(&minute);
+                        minutes.insert(minute.minute, minute);
+                    }
                 }
                 Event::Restart => {
                     engine = Engine::new(market.clone(), params.clone());
