@@ -364,7 +364,7 @@ impl Feed {
         offset: usize,
         count: usize,
     ) -> Result<Slice, StoreError> {
-        let slice = store.recent_minutes(offset, count).await?;
+        let slice = store.recent_rows(offset, count).await?;
         let mut newest = None;
         let length = slice.len();
         for element in slice {
@@ -374,7 +374,7 @@ impl Feed {
                     newest = newest.max(Some(minute.minute));
                     self.minutes.insert(minute.minute);
                     if let Some(engine) = &mut self.engine {
-                        engine.put_minute(&minute);
+                        engine.put_rows(&minute);
                     }
                 }
                 Err(error) => {

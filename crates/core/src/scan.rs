@@ -34,10 +34,14 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Nothing has been read yet.
     #[inline]
-    pub fn new(text: &'a str) -> Self {
-        Self {
-            rest: text.as_bytes(),
-        }
+    pub fn new(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { rest: text.as_ref() }
+    }
+
+    /// Number of bytes that have not been read.
+    #[inline]
+    pub fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// Passes this text.

@@ -6,7 +6,7 @@ use strategy_core::analysis::{Engine, Params};
 use strategy_core::json;
 use strategy_core::model::{BucketFlow, DepthLevel, DepthSnapshot, MinuteFootprint};
 use strategy_core::num::{Price, PriceBucket, Quantity};
-use strategy_core::store::{decode_depth, decode_minute, encode_depth, encode_minute};
+use strategy_core::store::{decode_depth, decode_rows, encode_depth, encode_minute};
 use strategy_core::symbol::Symbol;
 use strategy_core::time::Minute;
 
@@ -52,7 +52,7 @@ pub(crate) fn first_cycle(window: &Window, minutes: i64) -> (Engine, String) {
         engine.push_snapshot(&decode_depth(book).unwrap());
     }
     for minute in &window.minutes {
-        engine.put_minute(&decode_minute(minute).unwrap().1);
+        engine.put_rows(&decode_rows(minute).unwrap().1);
     }
     let report = engine.report(now(minutes - 1));
     (engine, json::to_string(&report).unwrap())
@@ -62,7 +62,7 @@ pub(crate) fn first_cycle(window: &Window, minutes: i64) -> (Engine, String) {
 #[inline(never)]
 pub(crate) fn steady_cycle(engine: &mut Engine, book: &str, minute: &str, now: DateTime<Utc>) -> String {
     engine.push_snapshot(&decode_depth(book).unwrap());
-    engine.put_minute(&decode_minute(minute).unwrap().1);
+    engine.put_rows(&decode_rows(minute).unwrap().1);
     json::to_string(&engine.report(now)).unwrap()
 }
 

@@ -10,6 +10,7 @@ use crate::analysis::evidence::{self, Findings};
 use crate::analysis::honesty::{self, Gaps};
 use crate::analysis::nodes::{self, KERNEL_WEIGHT, LEAST_PROMINENCE, Node};
 use crate::analysis::profile::{self, Profile};
+use crate::analysis::rows::MinuteFlow;
 use crate::analysis::tape::Tape;
 use crate::analysis::units::{Grid, number, round};
 use crate::analysis::window::Window;
@@ -17,7 +18,7 @@ use crate::analysis::{Params, context, density, imbalance, levels, resonance, va
 use crate::model::report::{
     BookSide, Confirmation, Evidence, MarketReport, Number, PriceZone, ValueArea, VolumeNode,
 };
-use crate::model::{DepthSnapshot, MinuteFootprint};
+use crate::model::{DepthSnapshot, MinuteFootprint, MinuteRows};
 use crate::symbol::Symbol;
 use crate::time::Minute;
 
@@ -59,7 +60,7 @@ impl Engine {
             symbol,
             grid,
             books: BTreeMap::new(),
-            window: Window::new(params.profile_window_minutes, grid),
+            window: Window::new(params.profile_window_minutes),
             params,
         }
     }
@@ -122,7 +123,20 @@ impl Engine {
 
     /// Takes one minute, or takes it again in place of the earlier version.
     pub fn put_minute(&mut self, minute: &MinuteFootprint) {
-        self.window.put(minute);
+        let flow = MinuteFlow::new(
+            minute.levels.iter(),
+            minute.complete,
+            minute.dropped_levels,
+            self.grid,
+        );
+        self.window.put(minute.minute.number(), flow);
+    }
+
+    /// Takes one minute as [`Engine::put_minute`] does.
+    pub fn put_rows(&mut self, minute: &MinuteRows) {
+        let levels = minute.levels.iter().map(|(level, flow)| (level, flow));
+        let flow = MinuteFlow::new(levels, minute.complete, minute.dropped_levels, self.grid);
+        self.window.put(minute.minute.number(), flow);
     }
 
     /// Drops what is outside the windows at `now` and reports on the rest.

@@ -325,7 +325,7 @@ mod tests {
 mod properties {
     use super::*;
     use crate::analysis::window::Window;
-    use crate::analysis::window::tests::minute;
+    use crate::analysis::window::tests::{minute, put};
     use crate::num::BucketWidth;
     use chrono::DateTime;
     use proptest::prelude::*;
@@ -412,7 +412,7 @@ mod properties {
             length in 20_u32..240,
         ) {
             let grid = Grid::new(BucketWidth::ONE);
-            let mut window = Window::new(length, grid);
+            let mut window = Window::new(length);
             let at = |number: i64, whole: bool, center: i64| {
                 let rows = [(center - 4, 3, 1), (center, 2, 7), (center + 5, 1, 5)];
                 minute(number, whole, if number % 17 == 0 { &[] } else { &rows })
@@ -420,14 +420,14 @@ mod properties {
             let (mut now, mut price) = (1000, 1000);
             for change in [Change::Pass(start)].into_iter().chain(changes) {
                 match change {
-                    Change::Minute(back, whole, offset) => window.put(&at(now - back, whole, 1000 + offset)),
+                    Change::Minute(back, whole, offset) => put(&mut window, &at(now - back, whole, 1000 + offset)),
                     Change::Keep(oldest, newest) => window.keep(now - 250 + oldest, now - newest),
                     Change::Pass(steps) => for step in steps {
                         now += 1;
                         price += step;
                         let hole = holes.iter().find(|(number, _)| 1000 + number == now);
                         if hole.is_none_or(|(_, there)| *there) {
-                            window.put(&at(now, hole.is_none(), price));
+                            put(&mut window, &at(now, hole.is_none(), price));
                         }
                     },
                 }

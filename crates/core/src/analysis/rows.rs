@@ -1,7 +1,7 @@
 //! What was traded in one minute, per bucket, in little memory.
 
 use crate::analysis::units::{Amount, DECIMALS, Grid, amount, power_of_ten};
-use crate::model::{BucketFlow, MinuteFootprint};
+use crate::model::BucketFlow;
 use crate::num::{PriceBucket, Quantity};
 
 /// Taker volume per side.
@@ -200,14 +200,19 @@ pub(crate) struct MinuteFlow {
 }
 
 impl MinuteFlow {
-    /// Takes what is needed of a minute.
-    pub(crate) fn new(minute: &MinuteFootprint, grid: Grid) -> Self {
-        let rows = Rows::new(minute.levels.iter(), grid);
+    /// Of price levels, lowest first; `dropped` is how many were left out.
+    pub(crate) fn new<'a>(
+        levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)> + Clone,
+        complete: bool,
+        dropped: u64,
+        grid: Grid,
+    ) -> Self {
+        let rows = Rows::new(levels, grid);
         Self {
             total: rows.between(i64::MIN, i64::MAX),
             rows,
-            complete: minute.complete,
-            whole: minute.complete && minute.dropped_levels == 0,
+            complete,
+            whole: complete && dropped == 0,
         }
     }
 }

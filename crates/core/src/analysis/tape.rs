@@ -124,7 +124,7 @@ impl<'a> Tape<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::window::tests::{minute, window};
+    use crate::analysis::window::tests::{minute, put, window};
     use crate::num::BucketWidth;
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             spans.filter(|span| !span.sure).map(|span| span.minute).collect()
         };
         assert_eq!(unsure(&mut window), [64]);
-        window.put(&at(63));
+        put(&mut window, &at(63));
         assert_eq!(unsure(&mut window), [0_i64; 0]);
     }
 }

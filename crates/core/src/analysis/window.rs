@@ -10,8 +10,6 @@ use crate::analysis::imbalance::{BAR_MINUTES, Bar};
 use crate::analysis::kept::Kept;
 use crate::analysis::rows::{Flow, MinuteFlow};
 use crate::analysis::tape::{BLOCK_MINUTES, Block};
-use crate::analysis::units::Grid;
-use crate::model::MinuteFootprint;
 
 /// Minutes by which the newest minute may lag behind the clock without counting as missing.
 const LAG_MINUTES: i64 = 3;
@@ -24,7 +22,6 @@ const KEPT_BEFORE: i64 = LAG_MINUTES + 2;
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     length: i64,
-    grid: Grid,
     minutes: BTreeMap<i64, MinuteFlow>,
     /// First and last minute of the window; what is in it is in the sums.
     bounds: Option<(i64, i64)>,
@@ -56,23 +53,39 @@ impl Sums {
         self.change(minute, Flow::subtract);
     }
 
+    /// Goes through the rows and the part of the profile they lie in side by side: to look up each of a window's rows would take
+    /// several times as long.
     fn change(&mut self, minute: &MinuteFlow, change: fn(&mut Flow, Flow)) {
+        let Some((low, high)) = minute.rows.range() else {
+            return;
+        };
+        let (mut new, mut emptied) = (Vec::new(), Vec::new());
+        let mut known = self.profile.range_mut(low..=high).peekable();
         for (bucket, flow) in minute.rows.iter() {
-            let row = self.profile.entry(bucket).or_default();
+            while known.next_if(|(lower, _)| **lower < bucket).is_some() {}
+            let Some((_, row)) = known.next_if(|(same, _)| **same == bucket) else {
+                new.push((bucket, flow));
+                continue;
+            };
             change(row, flow);
             if *row == Flow::default() {
-                self.profile.remove(&bucket);
+                emptied.push(bucket);
             }
+        }
+        for (bucket, flow) in new {
+            change(self.profile.entry(bucket).or_default(), flow);
+        }
+        for bucket in emptied {
+            self.profile.remove(&bucket);
         }
     }
 }
 
 impl Window {
     /// A window of this many minutes.
-    pub(crate) fn new(length: u32, grid: Grid) -> Self {
+    pub(crate) fn new(length: u32) -> Self {
         Self {
             length: i64::from(length.max(1)),
-            grid,
             minutes: BTreeMap::new(),
             bounds: None,
             sums: Sums::default(),
@@ -82,9 +95,7 @@ impl Window {
     }
 
     /// Takes a minute, in place of an earlier version of it.
-    pub(crate) fn put(&mut self, minute: &MinuteFootprint) {
-        let number = minute.minute.number();
-        let flow = MinuteFlow::new(minute, self.grid);
+    pub(crate) fn put(&mut self, number: i64, flow: MinuteFlow) {
         // Added before the other is taken away: rows they share stay.
         let inside = self.is_inside(number);
         if inside {
@@ -227,7 +238,8 @@ fn without(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> [Range<i64>; 2
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::BucketFlow;
+    use crate::analysis::units::Grid;
+    use crate::model::{BucketFlow, MinuteFootprint};
     use crate::num::{BucketWidth, PriceBucket, Quantity};
     use crate::time::Minute;
     use rust_decimal::Decimal;
@@ -248,11 +260,18 @@ pub(crate) mod tests {
         footprint
     }
 
+    /// Puts it into a window of buckets of one dollar.
+    pub(crate) fn put(window: &mut Window, minute: &MinuteFootprint) {
+        let grid = Grid::new(BucketWidth::ONE);
+        let flow = MinuteFlow::new(minute.levels.iter(), minute.complete, minute.dropped_levels, grid);
+        window.put(minute.minute.number(), flow);
+    }
+
     /// A window over minutes of the epoch that has been advanced to the end of the last one.
     pub(crate) fn window(length: u32, minutes: &[MinuteFootprint]) -> Window {
-        let mut window = Window::new(length, Grid::new(BucketWidth::ONE));
+        let mut window = Window::new(length);
         for minute in minutes {
-            window.put(minute);
+            put(&mut window, minute);
         }
         let last = minutes
             .iter()
@@ -270,7 +289,7 @@ pub(crate) mod tests {
             &[minute(10, true, &[(100, 1, 0)]), minute(11, true, &[(101, 0, 2)])],
         );
         assert_eq!(window.profile().keys().copied().collect::<Vec<_>>(), [100, 101]);
-        window.put(&minute(12, true, &[(101, 5, 0)]));
+        put(&mut window, &minute(12, true, &[(101, 5, 0)]));
         assert_eq!(window.profile().len(), 2, "not in the window before it moves");
         window.advance(DateTime::from_timestamp(13 * 60, 0).unwrap());
         let units = 10_000_000_000;
@@ -284,7 +303,7 @@ pub(crate) mod tests {
                 }
             )]
         );
-        window.put(&minute(11, true, &[(99, 0, 3)]));
+        put(&mut window, &minute(11, true, &[(99, 0, 3)]));
         assert_eq!(
             window.profile().keys().copied().collect::<Vec<_>>(),
             [99, 101],
@@ -310,16 +329,16 @@ pub(crate) mod tests {
         assert_eq!((window.bounds(), window.profile().len()), ((11, 15), 0));
         assert!(window.inside(10).is_none() && window.minute(10).is_some());
         // The collector is back, a minute behind.
-        window.put(&minute(14, true, &[(101, 1, 0)]));
+        put(&mut window, &minute(14, true, &[(101, 1, 0)]));
         window.advance(DateTime::from_timestamp(16 * 60, 0).unwrap());
         assert_eq!((window.bounds(), window.profile().len()), ((10, 14), 2));
     }
 
     #[test]
     fn minutes_of_the_future_are_left_out() {
-        let mut window = Window::new(10, Grid::new(BucketWidth::ONE));
-        window.put(&minute(10, true, &[(100, 1, 0)]));
-        window.put(&minute(500, true, &[(7, 1, 0)]));
+        let mut window = Window::new(10);
+        put(&mut window, &minute(10, true, &[(100, 1, 0)]));
+        put(&mut window, &minute(500, true, &[(7, 1, 0)]));
         window.advance(DateTime::from_timestamp(11 * 60, 0).unwrap());
         assert_eq!((window.bounds(), window.future_minutes()), ((1, 10), 1));
         assert_eq!(window.profile().keys().copied().collect::<Vec<_>>(), [100]);

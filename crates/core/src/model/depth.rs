@@ -6,7 +6,7 @@ use crate::num::{Price, Quantity, is_worth_more};
 use crate::symbol::Symbol;
 
 /// Most levels a side may have; the exchange cuts a snapshot there.
-const MAX_LEVELS: usize = 5000;
+pub(crate) const MAX_LEVELS: usize = 5000;
 
 /// Most quote currency one level may be worth: thousands of times the largest ever seen.
 const MAX_NOTIONAL: u64 = 1_000_000_000_000;
@@ -89,26 +89,12 @@ impl DepthSnapshot {
         if longest > MAX_LEVELS {
             return Err(DepthError::TooManyLevels(longest));
         }
-        let mut levels = bids.iter().chain(&asks);
-        if let Some(level) = levels.clone().find(|level| level.quantity.is_zero()) {
-            return Err(DepthError::NoQuantity(level.price));
+        // In one pass, as nearly every book is sound; what is wrong with one that is not, is looked for thereafter.
+        let is_sound = are_sound(&bids, |nearer, farther| nearer > farther)
+            && are_sound(&asks, |nearer, farther| nearer < farther);
+        if !is_sound {
+            wrong_level(&bids, &asks)?;
         }
-        if let Some(level) = levels.find(|level| is_worth_more(level.price, level.quantity, MAX_NOTIONAL)) {
-            return Err(DepthError::Absurd(level.price));
-        }
-        let unordered = |side, levels: &[DepthLevel], ordered: fn(Price, Price) -> bool| {
-            let pair = levels
-                .windows(2)
-                .find(|pair| !ordered(pair[0].price, pair[1].price));
-            pair.map_or(Ok(()), |pair| {
-                Err(DepthError::OutOfOrder {
-                    side,
-                    price: pair[1].price,
-                })
-            })
-        };
-        unordered("bid", &bids, |nearer, farther| nearer > farther)?;
-        unordered("ask", &asks, |nearer, farther| nearer < farther)?;
         if let (Some(bid), Some(ask)) = (bids.first(), asks.first())
             && bid.price >= ask.price
         {
@@ -160,6 +146,42 @@ impl DepthSnapshot {
     pub fn best_ask(&self) -> Option<Price> {
         self.asks.first().map(|level| level.price)
     }
+}
+
+/// True if no level of a side is out of order, empty or absurd.
+fn are_sound(levels: &[DepthLevel], is_ordered: impl Fn(Price, Price) -> bool) -> bool {
+    let mut before = None;
+    levels.iter().all(|level| {
+        before
+            .replace(level.price)
+            .is_none_or(|before| is_ordered(before, level.price))
+            && !level.quantity.is_zero()
+            && !is_worth_more(level.price, level.quantity, MAX_NOTIONAL)
+    })
+}
+
+/// The first thing that is wrong with the levels: quantities of both sides, then their order.
+fn wrong_level(bids: &[DepthLevel], asks: &[DepthLevel]) -> Result<(), DepthError> {
+    let levels = || bids.iter().chain(asks);
+    if let Some(level) = levels().find(|level| level.quantity.is_zero()) {
+        return Err(DepthError::NoQuantity(level.price));
+    }
+    if let Some(level) = levels().find(|level| is_worth_more(level.price, level.quantity, MAX_NOTIONAL)) {
+        return Err(DepthError::Absurd(level.price));
+    }
+    let unordered = |side, levels: &[DepthLevel], ordered: fn(Price, Price) -> bool| {
+        let pair = levels
+            .windows(2)
+            .find(|pair| !ordered(pair[0].price, pair[1].price));
+        pair.map_or(Ok(()), |pair| {
+            Err(DepthError::OutOfOrder {
+                side,
+                price: pair[1].price,
+            })
+        })
+    };
+    unordered("bid", bids, |nearer, farther| nearer > farther)?;
+    unordered("ask", asks, |nearer, farther| nearer < farther)
 }
 
 #[cfg(test)]

@@ -64,6 +64,19 @@ pub struct MinuteFootprint {
     pub permanent_holes: Vec<IdRange>,
 }
 
+/// What the analysis needs of a minute that somebody else counted: its levels in a list, which costs less to make than a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinuteRows {
+    /// The minute, by the exchange's trade time.
+    pub minute: Minute,
+    /// What was traded, by bucket, lowest price first.
+    pub levels: Vec<(PriceBucket, BucketFlow)>,
+    /// As in [`MinuteFootprint`].
+    pub complete: bool,
+    /// As in [`MinuteFootprint`].
+    pub dropped_levels: u64,
+}
+
 impl MinuteFootprint {
     /// A minute in which nothing has been counted yet.
     pub fn empty(minute: Minute, complete: bool) -> Self {

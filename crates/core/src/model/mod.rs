@@ -8,6 +8,7 @@ mod footprint;
 pub mod report;
 mod trade;
 
+pub(crate) use depth::MAX_LEVELS;
 pub use depth::{DepthError, DepthLevel, DepthSnapshot};
-pub use footprint::{BucketFlow, MinuteFootprint, TradeIds};
+pub use footprint::{BucketFlow, MinuteFootprint, MinuteRows, TradeIds};
 pub use trade::{AggTrade, Aggressor, IdRange};

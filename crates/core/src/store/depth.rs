@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use redis::Script;
+use redis::{FromRedisValue, Script};
 use serde::Deserialize;
 
 use crate::model::DepthSnapshot;
@@ -201,24 +201,24 @@ impl Store {
             .arg(self.keys.depth())
             .arg(skip)
             .arg(skip + count.max(1) - 1);
-        let documents: Vec<String> = match self.query("read the books", &command).await {
+        let documents: Vec<Vec<u8>> = match self.query("read the books", &command).await {
             Err(error) if error.is_wrong_type() => self.books_of_other_type(&command, skip).await?,
             answer => answer?,
         };
-        Ok(documents.iter().map(|document| decode_depth(document)).collect())
+        Ok(documents.iter().map(decode_depth).collect())
     }
 
     /// What to make of a key that was no list when `command` read it.
-    async fn books_of_other_type(
+    async fn books_of_other_type<T: FromRedisValue>(
         &mut self,
         command: &redis::Cmd,
         skip: usize,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         let key = self.keys.depth();
         let kind = self.kind_of(&key).await?;
         match kind.as_str() {
             "string" => {
-                let book: Option<String> = self.query("read the book", redis::cmd("GET").arg(key)).await?;
+                let book: Option<T> = self.query("read the book", redis::cmd("GET").arg(key)).await?;
                 Ok(book.into_iter().skip(skip).collect())
             }
             // The collector has just mended it.

@@ -33,7 +33,7 @@ pub use lease::{LEASE_PERIOD, LEASE_TTL, LeaseState, LeaseToken};
 pub use link::{Store, StoreOptions};
 pub use meter::{Latencies, StoreMeter};
 pub use record::{
-    RecordError, decode_depth, decode_minute, encode_depth, encode_minute, encode_minute_pretty,
+    RecordError, decode_depth, decode_minute, decode_rows, encode_depth, encode_minute, encode_minute_pretty,
 };
 pub use server::{FULL_FROM_PERCENT, Questions, ServerState};
 pub use spending::{DaySpending, Spending};

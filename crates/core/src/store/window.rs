@@ -12,10 +12,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::model::MinuteFootprint;
+use redis::FromRedisValue;
+
+use crate::model::{MinuteFootprint, MinuteRows};
 use crate::store::changes::CHANGES_LIMIT;
 use crate::store::scripts::{APPLY, NOTE_WIDTH, RENAME, SET_ASIDE, SWAP};
-use crate::store::{LeaseToken, RecordError, Store, StoreError, WindowChange, WindowImage, decode_minute};
+use crate::store::{
+    LeaseToken, RecordError, Store, StoreError, WindowChange, WindowImage, decode_minute, decode_rows,
+};
 use crate::symbol::Symbol;
 use crate::time::Minute;
 
@@ -72,7 +76,7 @@ impl Store {
         // Read before the list: a change in between makes the next one fail, and the window is loaded again.
         self.mark = self.read_mark().await?;
         loop {
-            let slice = self.window_slice(start, WINDOW_SLICE).await?;
+            let slice: Vec<String> = self.window_slice(start, WINDOW_SLICE).await?;
             for document in &slice {
                 let Ok((named, footprint)) = decode_minute(document) else {
                     return Ok(WindowContent::Irregular);
@@ -127,7 +131,7 @@ impl Store {
         let mut foreign = Vec::new();
         let mut start = 0;
         loop {
-            let slice = self.window_slice(start, WINDOW_SLICE).await?;
+            let slice: Vec<String> = self.window_slice(start, WINDOW_SLICE).await?;
             start += slice.len();
             let last = slice.len() < WINDOW_SLICE;
             for document in slice {
@@ -318,11 +322,29 @@ impl Store {
         skip: usize,
         count: usize,
     ) -> Result<Vec<Result<(Option<Symbol>, MinuteFootprint), RecordError>>, StoreError> {
-        let slice = self.window_slice(skip, count).await?;
-        Ok(slice.iter().map(|document| decode_minute(document)).collect())
+        let slice: Vec<Vec<u8>> = self.window_slice(skip, count).await?;
+        Ok(slice.iter().map(decode_minute).collect())
     }
 
-    async fn window_slice(&mut self, start: usize, count: usize) -> Result<Vec<String>, StoreError> {
+    /// Reads what the analysis needs of the minutes that [`Store::recent_minutes`] reads.
+    ///
+    /// # Errors
+    /// As [`Store::recent_minutes`].
+    pub async fn recent_rows(
+        &mut self,
+        skip: usize,
+        count: usize,
+    ) -> Result<Vec<Result<(Option<Symbol>, MinuteRows), RecordError>>, StoreError> {
+        let slice: Vec<Vec<u8>> = self.window_slice(skip, count).await?;
+        Ok(slice.iter().map(decode_rows).collect())
+    }
+
+    /// Elements of the window, as texts or as bytes.
+    async fn window_slice<T: FromRedisValue>(
+        &mut self,
+        start: usize,
+        count: usize,
+    ) -> Result<Vec<T>, StoreError> {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.window()).arg(start).arg(start + count - 1);
         match self.query("read the window", &command).await {

@@ -6,7 +6,7 @@ use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 use super::{RecordError, scan_time};
 use crate::json;
-use crate::model::{DepthLevel, DepthSnapshot};
+use crate::model::{DepthLevel, DepthSnapshot, MAX_LEVELS};
 use crate::num::{Price, Quantity};
 use crate::scan::Scanner;
 use crate::symbol::Symbol;
@@ -79,8 +79,8 @@ fn read_levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DepthLe
 
 impl StoredDepth {
     /// Reads what [`encode_depth`] writes.
-    pub(super) fn scan(text: &str) -> Option<Self> {
-        let mut scan = Scanner::new(text);
+    pub(super) fn scan(document: &[u8]) -> Option<Self> {
+        let mut scan = Scanner::new(document);
         scan.pass("{\"symbol\":")?;
         let symbol = Symbol::new(scan.string()?).ok()?;
         scan.pass(",\"timestamp\":")?;
@@ -104,11 +104,12 @@ impl StoredDepth {
 }
 
 fn scan_levels(scan: &mut Scanner<'_>) -> Option<Vec<DepthLevel>> {
-    let mut levels = Vec::new();
     if scan.passes("[]") {
-        return Some(levels);
+        return Some(Vec::new());
     }
     scan.pass("[[")?;
+    // Room for all at once, so that they are not moved while they come; levels rarely are half as long as usual.
+    let mut levels = Vec::with_capacity((scan.left() * 2 / LEVEL_BYTES).min(MAX_LEVELS));
     loop {
         let price = Price::scan(scan)?;
         scan.pass(",")?;
@@ -127,10 +128,11 @@ fn scan_levels(scan: &mut Scanner<'_>) -> Option<Vec<DepthLevel>> {
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn decode_depth(text: &str) -> Result<DepthSnapshot, RecordError> {
-    let stored = match StoredDepth::scan(text) {
+pub fn decode_depth(document: impl AsRef<[u8]>) -> Result<DepthSnapshot, RecordError> {
+    let document = document.as_ref();
+    let stored = match StoredDepth::scan(document) {
         Some(stored) => stored,
-        None => serde_json::from_str(text)?,
+        None => serde_json::from_slice(document)?,
     };
     Ok(DepthSnapshot::new(
         stored.symbol,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{RecordError, scan_time};
 use crate::json;
-use crate::model::{BucketFlow, IdRange, MinuteFootprint};
+use crate::model::{BucketFlow, IdRange, MinuteFootprint, MinuteRows};
 use crate::num::{NumError, PriceBucket, Quantity, json_number, parse_decimal};
 use crate::scan::Scanner;
 use crate::symbol::Symbol;
@@ -19,6 +19,11 @@ use crate::time::Minute;
 
 /// Decimal places kept when an older document holds float noise.
 const OLD_DECIMAL_PLACES: u32 = 8;
+
+/// Bytes of a bucket, at least.
+const SHORTEST_BUCKET: usize =
+    r#""1":{"price_level":1,"buy_volume":0,"sell_volume":1,"total_volume":1,"delta":1,"trade_count":1},"#
+        .len();
 
 #[derive(Serialize)]
 struct MinuteRecord<'a> {
@@ -139,8 +144,8 @@ pub(super) struct StoredMinute {
 
 impl StoredMinute {
     /// Reads what [`encode_minute`] writes of a minute that has all its levels and no holes.
-    pub(super) fn scan(text: &str) -> Option<Self> {
-        let mut scan = Scanner::new(text);
+    pub(super) fn scan(document: &[u8]) -> Option<Self> {
+        let mut scan = Scanner::new(document);
         scan.pass("{\"timestamp\":")?;
         let at = scan_time(&mut scan)?;
         let timestamp = Minute::of(at).ok().filter(|minute| minute.start() == at)?;
@@ -180,9 +185,9 @@ impl StoredBuckets {
     fn scan(scan: &mut Scanner<'_>) -> Option<Self> {
         scan.pass("{")?;
         if scan.passes("}") {
-            return Some(Self(BTreeMap::new()));
+            return Some(Self(Vec::new()));
         }
-        let mut buckets: Vec<(PriceBucket, BucketFlow)> = Vec::new();
+        let mut buckets: Vec<(PriceBucket, BucketFlow)> = Vec::with_capacity(scan.left() / SHORTEST_BUCKET);
         loop {
             // The key repeats the price level.
             scan.string()?;
@@ -215,8 +220,38 @@ impl StoredBuckets {
             }
         }
         scan.pass("}")?;
-        // In order already, which makes it cheap.
-        Some(Self(buckets.into_iter().collect()))
+        Some(Self(buckets))
+    }
+}
+
+impl StoredMinute {
+    /// Reads a document and checks what its fields say of each other.
+    fn read(document: &[u8]) -> Result<Self, RecordError> {
+        let stored = match Self::scan(document) {
+            Some(stored) => stored,
+            None => serde_json::from_slice(document)?,
+        };
+        match (stored.first_trade_id, stored.last_trade_id) {
+            (Some(first), Some(last)) if first <= last => {}
+            (None, None) => {}
+            _ => return Err(serde_json::Error::custom("first_trade_id and last_trade_id do not fit").into()),
+        }
+        if stored.counted().is_none() {
+            return Err(serde_json::Error::custom("the trade counts have no sum").into());
+        }
+        stored.dropped_volume()?;
+        Ok(stored)
+    }
+
+    /// Trades of all levels.
+    fn counted(&self) -> Option<u64> {
+        let mut counts = self.price_levels.0.iter().map(|(_, flow)| flow.trade_count);
+        counts.try_fold(0, u64::checked_add)
+    }
+
+    fn dropped_volume(&self) -> Result<Quantity, NumError> {
+        let dropped = self.dropped_volume.as_ref();
+        dropped.map_or(Ok(Quantity::ZERO), |number| Quantity::new(number.0))
     }
 }
 
@@ -224,39 +259,41 @@ impl StoredBuckets {
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn decode_minute(text: &str) -> Result<(Option<Symbol>, MinuteFootprint), RecordError> {
-    let stored = match StoredMinute::scan(text) {
-        Some(stored) => stored,
-        None => serde_json::from_str(text)?,
-    };
-    let levels = stored.price_levels.0;
-    let trade_ids = match (stored.first_trade_id, stored.last_trade_id) {
-        (Some(first), Some(last)) if first <= last => Some(IdRange { first, last }),
-        (None, None) => None,
-        _ => return Err(serde_json::Error::custom("first_trade_id and last_trade_id do not fit").into()),
-    };
-    let mut counts = levels.values().map(|flow| flow.trade_count);
-    let counted = counts
-        .try_fold(0_u64, u64::checked_add)
-        .ok_or_else(|| serde_json::Error::custom("the trade counts have no sum"))?;
-    let holes = stored
-        .permanent_holes
-        .into_iter()
-        .map(|(first, last)| IdRange { first, last })
-        .collect();
+pub fn decode_minute(document: impl AsRef<[u8]>) -> Result<(Option<Symbol>, MinuteFootprint), RecordError> {
+    let stored = StoredMinute::read(document.as_ref())?;
+    let ids = stored.first_trade_id.zip(stored.last_trade_id);
+    let counted = stored.counted().unwrap_or_default();
     let footprint = MinuteFootprint {
         minute: stored.timestamp,
-        levels,
-        trade_ids,
+        trade_ids: ids.map(|(first, last)| IdRange { first, last }),
         trade_count: stored.trade_count.unwrap_or(counted),
         complete: stored.complete,
         dropped_levels: stored.dropped_levels,
-        dropped_volume: stored
-            .dropped_volume
-            .map_or(Ok(Quantity::ZERO), |number| Quantity::new(number.0))?,
-        permanent_holes: holes,
+        dropped_volume: stored.dropped_volume()?,
+        permanent_holes: stored
+            .permanent_holes
+            .into_iter()
+            .map(|(first, last)| IdRange { first, last })
+            .collect(),
+        // In order already, which makes it cheap.
+        levels: stored.price_levels.0.into_iter().collect(),
     };
     Ok((stored.symbol, footprint))
+}
+
+/// Reads what the analysis needs of a document that [`decode_minute`] reads, and refuses what that refuses.
+///
+/// # Errors
+/// [`RecordError`].
+pub fn decode_rows(document: impl AsRef<[u8]>) -> Result<(Option<Symbol>, MinuteRows), RecordError> {
+    let stored = StoredMinute::read(document.as_ref())?;
+    let rows = MinuteRows {
+        minute: stored.timestamp,
+        levels: stored.price_levels.0,
+        complete: stored.complete,
+        dropped_levels: stored.dropped_levels,
+    };
+    Ok((stored.symbol, rows))
 }
 
 /// A number from its text; one with more digits than an amount may have is rounded to eight decimals.
@@ -282,9 +319,9 @@ struct StoredBucket {
     trade_count: u64,
 }
 
-/// The buckets of a stored minute. Totals and deltas follow from the two volumes and are not read.
+/// The buckets of a stored minute, lowest first. Totals and deltas follow from the two volumes and are not read.
 #[cfg_attr(test, derive(Debug, PartialEq))]
-struct StoredBuckets(BTreeMap<PriceBucket, BucketFlow>);
+struct StoredBuckets(Vec<(PriceBucket, BucketFlow)>);
 
 impl<'de> Deserialize<'de> for StoredBuckets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -316,6 +353,6 @@ impl<'de> Visitor<'de> for BucketsVisitor {
                 )));
             }
         }
-        Ok(StoredBuckets(buckets))
+        Ok(StoredBuckets(buckets.into_iter().collect()))
     }
 }

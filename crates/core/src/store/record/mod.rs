@@ -10,7 +10,7 @@ mod minute;
 use chrono::{DateTime, Utc};
 
 pub use self::depth::{decode_depth, encode_depth};
-pub use self::minute::{decode_minute, encode_minute, encode_minute_pretty};
+pub use self::minute::{decode_minute, decode_rows, encode_minute, encode_minute_pretty};
 use crate::model::DepthError;
 use crate::num::NumError;
 use crate::scan::Scanner;

@@ -118,7 +118,7 @@ proptest! {
         let compact = encode_minute(&symbol(), &footprint).unwrap();
         let pretty = encode_minute_pretty(&symbol(), &footprint).unwrap();
         let usual = footprint.permanent_holes.is_empty();
-        prop_assert_eq!(StoredMinute::scan(&compact).is_some(), usual);
+        prop_assert_eq!(StoredMinute::scan(compact.as_bytes()).is_some(), usual);
         prop_assert_eq!(&decode_minute(&compact).unwrap().1, &footprint);
         prop_assert_eq!(&decode_minute(&pretty).unwrap().1, &footprint);
     }
@@ -134,7 +134,7 @@ proptest! {
         let at = DateTime::from_timestamp_micros(1_763_792_040_123_456).unwrap();
         let book = DepthSnapshot::new(symbol(), at, 30_154_000_331, bids, asks).unwrap();
         let text = encode_depth(&book).unwrap();
-        prop_assert!(StoredDepth::scan(&text).is_some());
+        prop_assert!(StoredDepth::scan(text.as_bytes()).is_some());
         prop_assert_eq!(decode_depth(&text).unwrap(), book);
     }
 
@@ -158,11 +158,11 @@ proptest! {
             String::from_utf8(bytes).unwrap()
         };
         let minute = change(encode_minute(&symbol(), &footprint).unwrap());
-        if let Some(scanned) = StoredMinute::scan(&minute) {
+        if let Some(scanned) = StoredMinute::scan(minute.as_bytes()) {
             prop_assert_eq!(scanned, serde_json::from_str(&minute).unwrap(), "{}", minute);
         }
         let book = change(encode_depth(&book).unwrap());
-        if let Some(scanned) = StoredDepth::scan(&book) {
+        if let Some(scanned) = StoredDepth::scan(book.as_bytes()) {
             prop_assert_eq!(scanned, serde_json::from_str(&book).unwrap(), "{}", book);
         }
     }
