@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use crate::analysis::posterior::posterior;
 use crate::analysis::tape::{Span, Tape};
-use crate::analysis::units::{Amount, Grid, number, round};
+use crate::analysis::units::{Amount, Grid, number};
 use crate::model::report::Confirmation;
 use crate::num::to_f64;
 
@@ -18,8 +18,6 @@ const NEAR_FLOOR: f64 = 2.0;
 const NEAR_SHARE: f64 = 0.0002;
 /// Price has left the way it came when it is this many near distances away.
 const HELD: f64 = 3.0;
-/// Price has gone through when it is this many near distances beyond.
-const BROKE: f64 = 1.0;
 
 /// Where price was when it last was away from the level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +39,10 @@ enum State {
 /// A level and what has been counted of its tests so far.
 struct Tests<'a> {
     tape: &'a Tape<'a>,
-    price: f64,
-    near: f64,
+    /// How far below and above the level is near: where trades touch it, and where it breaks.
+    near: (f64, f64),
+    /// How far below and above price has left.
+    far: (f64, f64),
     /// First and last bucket near the level.
     buckets: (i64, i64),
     state: State,
@@ -84,8 +84,8 @@ impl<'a> Tests<'a> {
         let width = tape.grid.width_f64();
         Self {
             tape,
-            price,
-            near,
+            near: (price - near, price + near),
+            far: (price - HELD * near, price + HELD * near),
             buckets: (
                 bucket(((price - near) / width).floor()),
                 bucket(((price + near) / width).floor()),
@@ -102,10 +102,7 @@ impl<'a> Tests<'a> {
     fn out_of_reach(&self) -> (f64, f64) {
         let grid: Grid = self.tape.grid;
         let (first, last) = (grid.middle(self.buckets.0), grid.middle(self.buckets.1));
-        (
-            first.min(self.price - self.near),
-            last.max(self.price + self.near),
-        )
+        (first.min(self.near.0), last.max(self.near.1))
     }
 
     /// Follows price through one more minute.
@@ -118,12 +115,10 @@ impl<'a> Tests<'a> {
         let Some((low, high)) = span.range else {
             return;
         };
-        let (price, near) = (self.price, self.near);
-        let (is_above, is_below) = (high >= price + HELD * near, low <= price - HELD * near);
-        let (is_over, is_under) = (high >= price + BROKE * near, low <= price - BROKE * near);
-        let touches = low <= price + near && high >= price - near;
+        let (is_above, is_below) = (high >= self.far.1, low <= self.far.0);
+        let (is_over, is_under) = (high >= self.near.1, low <= self.near.0);
         self.state = match self.state {
-            State::Unknown => away(low, high, price, near),
+            State::Unknown => self.away(low, high),
             State::Away(from) => {
                 let through = match from {
                     Side::Above => is_under,
@@ -131,8 +126,8 @@ impl<'a> Tests<'a> {
                 };
                 if through {
                     self.broken += 1;
-                    away(low, high, price, near)
-                } else if touches {
+                    self.away(low, high)
+                } else if low <= self.near.1 && high >= self.near.0 {
                     State::Testing(from, span.minute)
                 } else {
                     State::Away(from)
@@ -154,11 +149,22 @@ impl<'a> Tests<'a> {
                             self.held += 1;
                             self.absorbed += self.against(from, since, span.minute);
                         }
-                        away(low, high, price, near)
+                        self.away(low, high)
                     }
                 }
             }
         };
+    }
+
+    /// Where price is after a minute that lies wholly on one side, out of reach of the level.
+    fn away(&self, low: f64, high: f64) -> State {
+        if low > self.near.1 {
+            State::Away(Side::Above)
+        } else if high < self.near.0 {
+            State::Away(Side::Below)
+        } else {
+            State::Unknown
+        }
     }
 
     /// Taker volume against the level from one minute to another, in the buckets near it. Only a test that held asks for it.
@@ -186,22 +192,11 @@ impl<'a> Tests<'a> {
             broken,
             open: self.open + u32::from(matches!(self.state, State::Testing(..))),
             untested: held + broken == 0,
-            mean: round(belief.mean, 4),
-            low: round(belief.low, 4),
-            high: round(belief.high, 4),
+            mean: belief.mean,
+            low: belief.low,
+            high: belief.high,
             absorbed: number(absorbed),
         }
-    }
-}
-
-/// Where price is after a minute that lies wholly on one side, out of reach of the level.
-fn away(low: f64, high: f64, price: f64, near: f64) -> State {
-    if low > price + near {
-        State::Away(Side::Above)
-    } else if high < price - near {
-        State::Away(Side::Below)
-    } else {
-        State::Unknown
     }
 }
 
@@ -320,127 +315,5 @@ mod tests {
     }
 }
 
-/// Blocks and minutes looked at once, against every minute looked at for itself.
 #[cfg(test)]
-mod properties {
-    use super::*;
-    use crate::analysis::window::Window;
-    use crate::analysis::window::tests::{minute, put};
-    use crate::num::BucketWidth;
-    use chrono::DateTime;
-    use proptest::prelude::*;
-
-    /// The definition, minute by minute: held, broken, open and absorbed.
-    fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amount) {
-        let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-        let (first, last) = ((price - near).floor() as i64, (price + near).floor() as i64);
-        let (mut held, mut broken, mut open, mut absorbed) = (0, 0, 0, 0);
-        let (mut from, mut volume): (Option<Side>, Option<Amount>) = (None, None);
-        let mut before = None;
-        for (number, flow) in window.minutes() {
-            let follows = before.is_none_or(|before| before + 1 == number);
-            before = Some(number);
-            if !follows || !flow.whole {
-                open += u32::from(volume.is_some());
-                (from, volume) = (None, None);
-                continue;
-            }
-            let Some((low, high)) = flow.rows.range() else {
-                continue;
-            };
-            let (low, high) = (grid.middle(low), grid.middle(high));
-            let flow = flow.rows.between(first, last);
-            let against = if from == Some(Side::Above) {
-                flow.sell
-            } else {
-                flow.buy
-            };
-            let (back, through) = match from {
-                None => (false, false),
-                Some(Side::Above) => (high >= price + HELD * near, low <= price - BROKE * near),
-                Some(Side::Below) => (low <= price - HELD * near, high >= price + BROKE * near),
-            };
-            let is_testing = volume.is_some();
-            let touches = low <= price + near && high >= price - near;
-            volume = (from.is_some() && (is_testing || touches)).then(|| volume.unwrap_or(0) + against);
-            let ended = through || is_testing && back;
-            if is_testing && back && through {
-                open += 1;
-            } else if through {
-                broken += 1;
-            } else if ended {
-                held += 1;
-                absorbed += volume.unwrap_or(0);
-            }
-            if ended || from.is_none() {
-                volume = None;
-                from = match away(low, high, price, near) {
-                    State::Away(side) => Some(side),
-                    _ => None,
-                };
-            }
-        }
-        (held, broken, open + u32::from(volume.is_some()), absorbed)
-    }
-
-    #[derive(Debug, Clone)]
-    enum Change {
-        /// A minute so far back is replaced, or comes where none was.
-        Minute(i64, bool, i64),
-        /// All but so many of the oldest and newest minutes go.
-        Keep(i64, i64),
-        /// So many minutes pass, each with these steps of price.
-        Pass(Vec<i64>),
-    }
-
-    fn change() -> impl Strategy<Value = Change> {
-        prop_oneof![
-            (0_i64..250, any::<bool>(), -60_i64..60)
-                .prop_map(|(back, whole, at)| Change::Minute(back, whole, at)),
-            (0_i64..40, 0_i64..40).prop_map(|(oldest, newest)| Change::Keep(oldest, newest)),
-            prop::collection::vec(-12_i64..13, 1..50).prop_map(Change::Pass),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn blocks_that_are_kept_give_what_every_minute_for_itself_gives(
-            start in prop::collection::vec(-12_i64..13, 1..260),
-            holes in prop::collection::vec((0_i64..260, any::<bool>()), 0..4),
-            changes in prop::collection::vec(change(), 0..8),
-            levels in prop::collection::vec(-80_i64..80, 1..5),
-            length in 20_u32..240,
-        ) {
-            let grid = Grid::new(BucketWidth::ONE);
-            let mut window = Window::new(length);
-            let at = |number: i64, whole: bool, center: i64| {
-                let rows = [(center - 4, 3, 1), (center, 2, 7), (center + 5, 1, 5)];
-                minute(number, whole, if number % 17 == 0 { &[] } else { &rows })
-            };
-            let (mut now, mut price) = (1000, 1000);
-            for change in [Change::Pass(start)].into_iter().chain(changes) {
-                match change {
-                    Change::Minute(back, whole, offset) => put(&mut window, &at(now - back, whole, 1000 + offset)),
-                    Change::Keep(oldest, newest) => window.keep(now - 250 + oldest, now - newest),
-                    Change::Pass(steps) => for step in steps {
-                        now += 1;
-                        price += step;
-                        let hole = holes.iter().find(|(number, _)| 1000 + number == now);
-                        if hole.is_none_or(|(_, there)| *there) {
-                            put(&mut window, &at(now, hole.is_none(), price));
-                        }
-                    },
-                }
-                window.advance(DateTime::from_timestamp((now + 1) * 60, 0).unwrap());
-                let plain = window.clone();
-                let tape = Tape::new(&mut window, grid);
-                for level in &levels {
-                    let found = tape.tests_of(Decimal::from(1000 + level));
-                    let (held, broken, open, absorbed) = by_the_minute(&plain, grid, (1000 + level) as f64);
-                    prop_assert_eq!((found.held, found.broken, found.open), (held, broken, open));
-                    prop_assert_eq!(found.absorbed, number(absorbed));
-                }
-            }
-        }
-    }
-}
+mod properties;

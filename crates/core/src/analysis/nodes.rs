@@ -96,15 +96,24 @@ fn own_hill(hills: &[Node], valleys: &[Node], poc: usize) -> usize {
     below.min(hills.len().saturating_sub(1))
 }
 
-/// Beyond the ends of the profile nothing was traded.
+/// Beyond the ends of the profile nothing was traded. A triangle is a box summed over a box, which takes two sums a row
+/// instead of eleven.
 fn smooth(rows: &[Amount]) -> Vec<Amount> {
-    (0..rows.len())
-        .map(|center| {
-            let low = center.saturating_sub(KERNEL_REACH);
-            let high = (center + KERNEL_REACH).min(rows.len() - 1);
-            (low..=high)
-                .map(|row| rows[row] * (KERNEL_REACH + 1 - row.abs_diff(center)) as Amount)
-                .sum()
+    let mut smoothed = boxes(&boxes(rows));
+    smoothed.truncate(rows.len() + KERNEL_REACH);
+    smoothed.drain(..KERNEL_REACH.min(smoothed.len()));
+    smoothed
+}
+
+/// The sum of each row and the five before it, and of what is left of them beyond the last row.
+fn boxes(rows: &[Amount]) -> Vec<Amount> {
+    let mut sum = 0;
+    let left = std::iter::repeat_n(&0, KERNEL_REACH + 1).chain(rows);
+    let come = rows.iter().chain(std::iter::repeat_n(&0, KERNEL_REACH));
+    come.zip(left)
+        .map(|(come, left)| {
+            sum += come - left;
+            sum
         })
         .collect()
 }
@@ -222,5 +231,25 @@ mod tests {
         rows[50] = 900;
         let valleys: Vec<usize> = find(&rows, 20).valleys.iter().map(|valley| valley.row).collect();
         assert_eq!(valleys, [38]);
+    }
+
+    #[test]
+    fn smoothing_weighs_by_the_triangle_up_to_the_ends() {
+        for length in [0, 1, 4, 5, 6, 11, 12, 40] {
+            let rows: Vec<Amount> = (0..length).map(|row| (row * row * 37) % 101).collect();
+            let reach = KERNEL_REACH as Amount;
+            let weighed = |center: Amount| -> Amount {
+                let weight = |row: Amount| (reach + 1 - (row - center).abs()).max(0);
+                (0..length)
+                    .zip(&rows)
+                    .map(|(row, volume)| volume * weight(row))
+                    .sum()
+            };
+            assert_eq!(
+                smooth(&rows),
+                (0..length).map(weighed).collect::<Vec<_>>(),
+                "{length} rows"
+            );
+        }
     }
 }

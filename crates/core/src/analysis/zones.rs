@@ -52,10 +52,12 @@ pub(crate) fn without_walls(half: &HalfBook, params: &Params) -> Vec<Amount> {
 
 /// Nearest-rank percentile, in tenths; 0 of nothing.
 pub(crate) fn percentile(values: &[Amount], tenths: usize) -> Amount {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    let rank = (sorted.len() * tenths).div_ceil(10);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+    if values.is_empty() {
+        return 0;
+    }
+    let mut values = values.to_vec();
+    let rank = (values.len() * tenths).div_ceil(10);
+    *values.select_nth_unstable(rank.saturating_sub(1)).1
 }
 
 /// Maximal runs of at least `shortest` indices below `count` for which the test holds.
