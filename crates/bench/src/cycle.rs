@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use end_to_end_tests::Program;
-use market_sim::wait::{eventually, eventually_some};
+use market_sim::wait::eventually;
 use strategy_core::time::{Clock as _, Minute, SystemClock};
 
 use crate::cpu;
@@ -15,8 +15,11 @@ use crate::table::{Row, Spread, ms};
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Steady cycles that are measured in one run; the interval is two seconds.
-const CYCLES: u32 = 6;
+/// Steady cycles of each window that are measured at least; the interval is two seconds.
+const CYCLES: u32 = 7;
+
+/// How long a cycle may go on behind its line.
+const AFTERWARDS: Duration = Duration::from_millis(100);
 
 const KEYS: [&str; 2] = ["depth_snapshot_5000", "trades_window"];
 
@@ -73,48 +76,53 @@ pub(crate) async fn first(runs: usize, share: Share) -> Result<Vec<Row>> {
     }])
 }
 
-/// What steady cycles take.
-#[derive(Debug, Clone, Copy)]
-struct Steady {
-    /// Processor time of one cycle, in milliseconds.
-    cpu: f64,
-    /// Bytes Redis sent for one cycle.
-    bytes: f64,
-    /// Resident memory afterwards, in megabytes.
-    memory: f64,
+/// An analyzer at work on a window of its own.
+struct Running {
+    stage: Stage,
+    program: Program,
+    newest: Minute,
+    /// What each cycle took, in milliseconds of processor time.
+    cpu: Vec<f64>,
+    /// Bytes Redis sent for each.
+    bytes: Vec<f64>,
 }
 
-/// Lets the analyzer run and adds a book and a minute for each of its cycles.
-async fn steady_of(window: (u32, i64), cycles: u32) -> Result<Steady> {
-    let mut stage = stage(window).await?;
-    let program = Program::start("analyzer", stage.path(), &["--config", "config.yaml"]);
-    let lines = || {
-        let log = std::fs::read_to_string(stage_log(&stage)).unwrap_or_default();
-        u32::try_from(log.lines().count()).unwrap_or(u32::MAX)
-    };
-    let first = eventually_some("the first lines", LIMIT, async || {
-        Some(lines()).filter(|lines| *lines >= 2)
-    })
-    .await?;
-    let path = stage_log(&stage);
-    let count = || std::fs::read_to_string(&path).map_or(0, |log| log.lines().count());
-    let mut newest = Minute::of(SystemClock.now())?.offset(-20);
-    let (cpu, bytes) = (cpu::of_process(program.id())?, stage.bytes_sent().await?);
-    for cycle in 1..=cycles {
-        newest = newest.next();
-        stage.put(vec![newest]).await?;
-        stage.push(SystemClock.now()).await?;
-        let wanted = usize::try_from(first + cycle)?;
-        eventually("the next cycle", LIMIT, async || count() >= wanted).await?;
+impl Running {
+    /// Starts it and waits for its first cycles.
+    async fn start(window: (u32, i64)) -> Result<Self> {
+        let stage = stage(window).await?;
+        let program = Program::start("analyzer", stage.path(), &["--config", "config.yaml"]);
+        let running = Self {
+            newest: Minute::of(SystemClock.now())?.offset(-20),
+            stage,
+            program,
+            cpu: Vec::new(),
+            bytes: Vec::new(),
+        };
+        eventually("the first lines", LIMIT, async || running.lines() >= 2).await?;
+        Ok(running)
     }
-    let cycles = f64::from(cycles);
-    let taken = cpu::of_process(program.id())?.saturating_sub(cpu);
-    let sent = stage.bytes_sent().await?.saturating_sub(bytes);
-    Ok(Steady {
-        cpu: ms(taken) / cycles,
-        bytes: sent as f64 / cycles,
-        memory: program.memory_kb() as f64 / 1024.0,
-    })
+
+    fn lines(&self) -> usize {
+        std::fs::read_to_string(stage_log(&self.stage)).map_or(0, |log| log.lines().count())
+    }
+
+    /// Adds a book and a minute and waits for the cycle that reads them.
+    async fn cycle(&mut self) -> Result<()> {
+        let before = (cpu::of_process(self.program.id())?, self.stage.bytes_sent().await?);
+        let wanted = self.lines() + 1;
+        self.newest = self.newest.next();
+        self.stage.put(vec![self.newest]).await?;
+        self.stage.push(SystemClock.now()).await?;
+        eventually("the next cycle", LIMIT, async || self.lines() >= wanted).await?;
+        // What a cycle does after its line belongs to it.
+        tokio::time::sleep(AFTERWARDS).await;
+        let taken = cpu::of_process(self.program.id())?.saturating_sub(before.0);
+        let sent = self.stage.bytes_sent().await?.saturating_sub(before.1);
+        self.cpu.push(ms(taken));
+        self.bytes.push(sent as f64);
+        Ok(())
+    }
 }
 
 fn stage_log(stage: &Stage) -> std::path::PathBuf {
@@ -125,11 +133,10 @@ fn stage_log(stage: &Stage) -> std::path::PathBuf {
 }
 
 /// Processor time of the bare program for one book and one minute.
-async fn steady_floor(cycles: u32) -> Result<f64> {
+async fn steady_floor(count: u32) -> Result<f64> {
     let stage = stage((LEAST, 60)).await?;
-    let port = stage.redis.port().to_string();
-    let count = cycles.to_string();
-    let arguments = ["heads", &port, &count, KEYS[0], KEYS[1]];
+    let (port, times) = (stage.redis.port().to_string(), count.to_string());
+    let arguments = ["heads", &port, &times, KEYS[0], KEYS[1]];
     let program = Program::start("floor", stage.path(), &arguments);
     eventually("connected", LIMIT, async || {
         program.stdout().contains("connected")
@@ -138,53 +145,46 @@ async fn steady_floor(cycles: u32) -> Result<f64> {
     let before = cpu::of_process(program.id())?;
     eventually("done", LIMIT, async || program.stdout().contains("done")).await?;
     let taken = cpu::of_process(program.id())?.saturating_sub(before);
-    Ok(ms(taken) / f64::from(cycles))
+    Ok(ms(taken) / f64::from(count))
 }
 
-/// The following cycles, in windows of several sizes.
+/// The following cycles, in windows of several sizes that take turns.
 pub(crate) async fn steady(runs: usize, share: Share) -> Result<Vec<Row>> {
     let windows = [(LEAST, 60), USUAL, (10_080, 60), (2880, 300)]
         .map(|(minutes, levels)| (share.of(minutes, LEAST), levels));
-    let cycles = share.of(CYCLES, 1);
-    let mut found: Vec<Vec<Steady>> = vec![Vec::new(); windows.len()];
-    let mut bare = Vec::new();
-    for _ in 0..runs {
-        for (window, found) in windows.iter().zip(&mut found) {
-            found.push(steady_of(*window, cycles).await?);
-        }
-        bare.push(steady_floor(cycles).await?);
+    let cycles = share.of(u32::try_from(runs)?.max(CYCLES), 1);
+    let mut running = Vec::new();
+    for window in windows {
+        running.push(Running::start(window).await?);
     }
-    let of = |index: usize, figure: fn(&Steady) -> f64| Spread::of(found[index].iter().map(figure).collect());
-    let floor = Spread::of(bare);
-    let usual = of(1, |steady| steady.cpu);
+    for _ in 0..cycles {
+        for one in &mut running {
+            one.cycle().await?;
+        }
+    }
+    let floor = steady_floor(cycles).await?;
+    let cpu = |index: usize| Spread::of(running[index].cpu.clone());
+    let bytes = |index: usize| Spread::of(running[index].bytes.clone()).median;
+    let usual = cpu(1);
     let mut rows = vec![Row {
         work: "analyzer, steady cycle".to_owned(),
         ours: usual.text("CPU ms"),
-        floor: floor.text("CPU ms"),
-        ratio: format!("{:.1}", usual.median / floor.median),
+        floor: format!("{floor:.2} CPU ms"),
+        ratio: format!("{:.1}", usual.median / floor),
         goal: "≤ 6 CPU ms".to_owned(),
         met: usual.median <= 6.0,
     }];
-    let base = (
-        of(0, |steady| steady.cpu).median,
-        of(0, |steady| steady.bytes).median,
-    );
     for (index, (minutes, levels)) in windows.into_iter().enumerate() {
-        let (cpu, bytes, memory) = (
-            of(index, |steady| steady.cpu),
-            of(index, |steady| steady.bytes),
-            of(index, |steady| steady.memory),
-        );
-        let growth = cpu.median / base.0;
-        let flat = bytes.median / base.1;
-        let fits = index != 1 || memory.median <= 50.0;
+        let memory = running[index].program.memory_kb() as f64 / 1024.0;
+        let growth = cpu(index).median / cpu(0).median;
+        let flat = bytes(index) / bytes(0);
+        let fits = index != 1 || memory <= 50.0;
         rows.push(Row {
             work: format!("steady cycle, {minutes} minutes of {levels} levels"),
             ours: format!(
-                "{}, {:.0} kB read, {:.1} MB resident",
-                cpu.text("CPU ms"),
-                bytes.median / 1024.0,
-                memory.median
+                "{}, {:.0} kB read, {memory:.1} MB resident",
+                cpu(index).text("CPU ms"),
+                bytes(index) / 1024.0,
             ),
             floor: String::new(),
             ratio: format!("{growth:.2}"),
