@@ -109,7 +109,10 @@ impl Running {
 
     /// Adds a book and a minute and waits for the cycle that reads them.
     async fn cycle(&mut self) -> Result<()> {
-        let before = (cpu::of_process(self.program.id())?, self.stage.bytes_sent().await?);
+        let before = (
+            cpu::of_process(self.program.id())?,
+            self.stage.bytes_sent().await?,
+        );
         let wanted = self.lines() + 1;
         self.newest = self.newest.next();
         self.stage.put(vec![self.newest]).await?;
