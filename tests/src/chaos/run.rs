@@ -164,10 +164,7 @@ async fn compare_books(world: &World) -> Option<Difference> {
         .query_async(&mut world.connection().await)
         .await
         .unwrap_or_default();
-    let decoded: Result<Vec<_>, _> = books
-        .iter()
-        .map(|book| strategy_core::store::decode_depth(book))
-        .collect();
+    let decoded: Result<Vec<_>, _> = books.iter().map(strategy_core::store::decode_depth).collect();
     match decoded {
         Err(error) => Some(Difference(format!("a book cannot be read: {error}"))),
         Ok(books) => {

@@ -225,9 +225,11 @@ mod tests {
     use rust_decimal::Decimal;
     use std::collections::BTreeMap;
 
+    /// Mantissa and scale of a quantity.
+    type Digits = (i64, u32);
     type Levels = BTreeMap<PriceBucket, BucketFlow>;
 
-    fn levels(rows: &[(i64, (i64, u32), (i64, u32))]) -> Levels {
+    fn levels(rows: &[(i64, Digits, Digits)]) -> Levels {
         let quantity = |(mantissa, scale)| Quantity::new(Decimal::new(mantissa, scale)).unwrap();
         rows.iter()
             .map(|(price, buy, sell)| {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// The definition, minute by minute: held, broken, open and absorbed.
 fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amount) {
     let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-    let (first, last) = ((price - near).floor() as i64, (price + near).floor() as i64);
+    let (first, last) = (bucket((price - near).floor()), bucket((price + near).floor()));
     let (mut held, mut broken, mut open, mut absorbed) = (0, 0, 0, 0);
     let (mut from, mut volume): (Option<Side>, Option<Amount>) = (None, None);
     let mut before = None;
