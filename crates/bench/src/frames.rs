@@ -8,6 +8,7 @@ use market_sim::wait::{eventually, eventually_some};
 use serde_json::Value;
 use strategy_core::time::Minute;
 
+use crate::cores::Apart;
 use crate::cpu;
 use crate::share::Share;
 use crate::table::{Row, Spread};
@@ -58,6 +59,7 @@ async fn collector(share: Share) -> Result<f64> {
             && world.exchange.stats().rows_sent() > 100
     })
     .await?;
+    let _apart = Apart::from(program.id())?;
     let before = cpu::of_process(program.id())?;
     let frames = rush(&world, share).await;
     let newest = newest_id(&world).context("a market without trades")?;
@@ -88,6 +90,7 @@ async fn floor(share: Share) -> Result<f64> {
         program.stdout().contains("connected")
     })
     .await?;
+    let _apart = Apart::from(program.id())?;
     let before = cpu::of_process(program.id())?;
     rush(&world, share).await;
     world.exchange.faults().send_text("end");

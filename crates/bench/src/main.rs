@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
+mod cores;
 mod cpu;
 mod cycle;
 mod depth;
