@@ -93,11 +93,13 @@ impl MinuteLedger {
         if std::mem::take(&mut self.spoil_next) {
             self.spoil(minute);
         }
-        let footprint = self
-            .minutes
-            .entry(minute)
-            .or_insert_with(|| MinuteFootprint::empty(minute, false));
-        footprint.add(trade, self.width)?;
+        if let Some(footprint) = self.minutes.get_mut(&minute) {
+            footprint.add(trade, self.width)?;
+        } else {
+            let mut footprint = MinuteFootprint::empty(minute, false);
+            footprint.add(trade, self.width)?;
+            self.minutes.insert(minute, footprint);
+        }
         Ok(placed)
     }
 

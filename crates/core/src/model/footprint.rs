@@ -96,6 +96,7 @@ impl MinuteFootprint {
     ///
     /// # Errors
     /// [`NumError`] when a volume could no longer be stored exactly; nothing is counted then.
+    #[inline]
     pub fn add(&mut self, trade: &AggTrade, width: BucketWidth) -> Result<(), NumError> {
         let flow = self
             .levels

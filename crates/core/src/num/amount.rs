@@ -87,8 +87,9 @@ impl Amount {
     /// True if it is less than so many times the other one.
     #[inline]
     pub(crate) fn is_below(self, factor: u32, other: Self) -> bool {
-        if self.scale == other.scale {
-            return u128::from(self.mantissa) < u128::from(other.mantissa) * u128::from(factor);
+        let scale = self.scale.max(other.scale);
+        if let (Some(one), Some(two)) = (self.mantissa_at(scale), other.mantissa_at(scale)) {
+            return u128::from(one) < u128::from(two) * u128::from(factor);
         }
         let product = other.get().checked_mul(factor.into());
         product.is_none_or(|product| self.get() < product)

@@ -10,17 +10,24 @@ use crate::scan::Scanner;
 
 /// Width of a price bucket, in quote currency; greater than zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BucketWidth(Decimal);
+pub struct BucketWidth {
+    width: Decimal,
+    /// The usual width, told without comparing decimals for every trade.
+    is_one: bool,
+}
 
 impl fmt::Display for BucketWidth {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        self.width.fmt(formatter)
     }
 }
 
 impl BucketWidth {
     /// One unit of quote currency.
-    pub const ONE: Self = Self(Decimal::ONE);
+    pub const ONE: Self = Self {
+        width: Decimal::ONE,
+        is_one: true,
+    };
 
     /// Checks and keeps the width.
     ///
@@ -28,7 +35,11 @@ impl BucketWidth {
     /// [`NumError::OutOfRange`] unless `value` is positive.
     pub fn new(value: Decimal) -> Result<Self, NumError> {
         if value > Decimal::ZERO {
-            Ok(Self(value.normalize()))
+            let width = value.normalize();
+            Ok(Self {
+                width,
+                is_one: width == Decimal::ONE,
+            })
         } else {
             Err(NumError::OutOfRange(value))
         }
@@ -36,7 +47,7 @@ impl BucketWidth {
 
     /// The width in quote currency.
     pub fn get(self) -> Decimal {
-        self.0
+        self.width
     }
 
     /// The bucket a price falls into: the price rounded **down** to a multiple of the width.
@@ -45,12 +56,11 @@ impl BucketWidth {
     /// [`NumError::TooManyDigits`] when the lower edge has more digits than an amount may have.
     #[inline]
     pub fn bucket_of(self, price: Price) -> Result<PriceBucket, NumError> {
-        // The usual width, in one division.
-        if self == Self::ONE {
+        if self.is_one {
             return Ok(PriceBucket(price.amount().floor()));
         }
         // Subtracting the remainder is exact, where dividing and multiplying back may not be.
-        PriceBucket::new(price.get() - price.get() % self.0)
+        PriceBucket::new(price.get() - price.get() % self.width)
     }
 }
 

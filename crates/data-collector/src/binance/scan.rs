@@ -21,6 +21,7 @@ const ROW_BYTES: usize = 110;
 const MOST_ROWS: usize = 1000;
 
 /// A trade of the stream in raw form, and when it was sent.
+#[inline]
 pub(super) fn frame(text: &str, symbol: &Symbol) -> Option<(AggTrade, ExchangeMs)> {
     let mut scan = Scanner::new(text);
     scan.pass(r#"{"e":"aggTrade","E":"#)?;
@@ -34,6 +35,7 @@ pub(super) fn frame(text: &str, symbol: &Symbol) -> Option<(AggTrade, ExchangeMs
 }
 
 /// The fields a frame and a row of a page share, of a living trade, and the end of their object.
+#[inline]
 fn trade(scan: &mut Scanner<'_>) -> Option<AggTrade> {
     scan.pass(r#""a":"#)?;
     let id = scan.unsigned()?;
