@@ -10,31 +10,17 @@ use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// Keeps both apart while it lives.
-#[derive(Debug)]
-pub(crate) struct Apart {
-    all: CpuSet,
-}
-
-impl Apart {
-    /// Puts a running program on the last core and this one on the others; `None` on a machine with one.
-    pub(crate) fn from(program: u32) -> Result<Option<Self>> {
-        let all = sched_getaffinity(Pid::this()).context("on which cores this runs")?;
-        let Some((last, others)) = split(&all)? else {
-            return Ok(None);
-        };
-        put(Pid::from_raw(i32::try_from(program)?), &last)?;
-        put(Pid::this(), &others)?;
-        Ok(Some(Self { all }))
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        if let Err(error) = put(Pid::this(), &self.all) {
-            eprintln!("this program stays on fewer cores than it had: {error:#}");
-        }
-    }
+/// Does some work with a running program on the last core and this one on the others, as far as there are others.
+pub(crate) async fn apart<T>(program: u32, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let all = sched_getaffinity(Pid::this()).context("on which cores this runs")?;
+    let Some((last, others)) = split(&all)? else {
+        return work.await;
+    };
+    put(Pid::from_raw(i32::try_from(program)?), &last)?;
+    put(Pid::this(), &others)?;
+    let outcome = work.await;
+    put(Pid::this(), &all)?;
+    outcome
 }
 
 /// The last core and the others; `None` if there are no others.
@@ -94,22 +80,25 @@ mod tests {
         assert_eq!((cores(&last), cores(&others)), (vec![6], vec![1, 4]));
     }
 
-    #[test]
-    fn a_program_is_kept_apart_and_this_one_gets_its_cores_back() {
-        let before = cores(&sched_getaffinity(Pid::this()).unwrap());
+    #[tokio::test]
+    #[expect(clippy::disallowed_types, reason = "any program will do")]
+    async fn a_program_is_kept_apart_and_this_one_gets_its_cores_back() {
+        let on = |process: Pid| cores(&sched_getaffinity(process).unwrap());
+        let this = Pid::from_raw(0);
+        let before = on(this);
         let mut program = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let apart = Apart::from(program.id()).unwrap();
-        let of_program = Pid::from_raw(i32::try_from(program.id()).unwrap());
-        let during = cores(&sched_getaffinity(of_program).unwrap());
-        let own = cores(&sched_getaffinity(Pid::from_raw(0)).unwrap());
+        let id = Pid::from_raw(i32::try_from(program.id()).unwrap());
+        let (of_program, own) = apart(program.id(), async { Ok((on(id), on(this))) })
+            .await
+            .unwrap();
         program.kill().unwrap();
         program.wait().unwrap();
-        assert_eq!(apart.is_some(), before.len() > 1);
-        if apart.is_some() {
-            assert_eq!(during, before[before.len() - 1..]);
-            assert_eq!(own, before[..before.len() - 1]);
+        match before.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                assert_eq!((of_program, own), (vec![*last], others.to_vec()));
+            }
+            _ => assert_eq!((&of_program, &own), (&before, &before)),
         }
-        drop(apart);
-        assert_eq!(cores(&sched_getaffinity(Pid::from_raw(0)).unwrap()), before);
+        assert_eq!(on(this), before);
     }
 }

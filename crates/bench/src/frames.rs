@@ -8,7 +8,7 @@ use market_sim::wait::{eventually, eventually_some};
 use serde_json::Value;
 use strategy_core::time::Minute;
 
-use crate::cores::Apart;
+use crate::cores;
 use crate::cpu;
 use crate::share::Share;
 use crate::table::{Row, Spread};
@@ -59,16 +59,19 @@ async fn collector(share: Share) -> Result<f64> {
             && world.exchange.stats().rows_sent() > 100
     })
     .await?;
-    let _apart = Apart::from(program.id())?;
-    let before = cpu::of_process(program.id())?;
-    let frames = rush(&world, share).await;
-    let newest = newest_id(&world).context("a market without trades")?;
+    cores::apart(program.id(), of_collector(&world, program.id(), share)).await
+}
+
+async fn of_collector(world: &World, program: u32, share: Share) -> Result<f64> {
+    let before = cpu::of_process(program)?;
+    let frames = rush(world, share).await;
+    let newest = newest_id(world).context("a market without trades")?;
     eventually("all trades are counted", LIMIT, async || {
         let status: Value = serde_json::from_str(&world.status().await).unwrap_or_default();
         status["last_trade_id"].as_u64() == Some(newest)
     })
     .await?;
-    let taken = cpu::of_process(program.id())?.saturating_sub(before);
+    let taken = cpu::of_process(program)?.saturating_sub(before);
     Ok(taken.as_secs_f64() * 1e6 / frames as f64)
 }
 
@@ -90,9 +93,12 @@ async fn floor(share: Share) -> Result<f64> {
         program.stdout().contains("connected")
     })
     .await?;
-    let _apart = Apart::from(program.id())?;
+    cores::apart(program.id(), of_floor(&world, &program, share)).await
+}
+
+async fn of_floor(world: &World, program: &Program, share: Share) -> Result<f64> {
     let before = cpu::of_process(program.id())?;
-    rush(&world, share).await;
+    rush(world, share).await;
     world.exchange.faults().send_text("end");
     let frames = eventually_some("all frames are counted", LIMIT, async || {
         let text = program.stdout();
