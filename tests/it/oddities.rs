@@ -94,3 +94,32 @@ async fn minutes_of_the_future_do_not_block_the_present() {
     let aside: u64 = connection.llen("trades_window_set_aside").await.unwrap();
     assert_eq!(aside, 3);
 }
+
+// Such bytes made every reading of the window fail, and nothing was recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_do_not_block_the_recording() {
+    let world = World::start(WorldOptions {
+        seed: 64,
+        ..WorldOptions::default()
+    })
+    .await;
+    let mut connection = world.connection().await;
+    let foreign = b"{\"timestamp\":\"\xff\xfe\"}".to_vec();
+    for key in ["trades_window", "trades_window_changes", "depth_snapshot_5000"] {
+        let _: () = connection.lpush(key, &foreign).await.unwrap();
+    }
+    for key in [
+        "trades_window_mark",
+        "trades_window_width",
+        "data_collector_status",
+    ] {
+        let _: () = connection.set(key, &foreign).await.unwrap();
+    }
+    let _collector = world.collector();
+    world.assert_whole(world.now().offset(1), LIMIT).await;
+    let aside: Vec<Vec<u8>> = connection.lrange("trades_window_set_aside", 0, -1).await.unwrap();
+    assert_eq!(aside, [foreign], "kept byte for byte");
+    // While it runs.
+    let _: () = connection.rpush("trades_window", b"\xff").await.unwrap();
+    world.assert_whole(world.now().offset(1), LIMIT).await;
+}

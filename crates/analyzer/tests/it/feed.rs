@@ -295,3 +295,37 @@ async fn what_a_cycle_reads_does_not_depend_on_the_windows() {
     assert!(long[0] > element && long[0] < element + 4_000, "{long:?}");
     assert!(long[1] < 3_000 && long[2] < 1_500, "{long:?}");
 }
+
+#[tokio::test]
+async fn bytes_that_are_no_text_cost_only_their_own_element() {
+    let redis = RedisServer::start().await;
+    let mut collector = Collector::new(&redis, 10).await;
+    collector.put((0..5).map(|number| minute(number, 3, true))).await;
+    collector.push(&book(1), 10).await;
+    let mut reader = store(&redis);
+    let mut feed = Feed::new(market::symbol(), Params::default());
+    let mut connection = redis.connection().await;
+    for key in ["trades_window", "depth_snapshot_5000"] {
+        let mut foreign = redis::cmd("RPUSH");
+        foreign.arg(key).arg(b"{\"timestamp\":\"\xff\xfe\"}");
+        let () = foreign.query_async(&mut connection).await.unwrap();
+    }
+    let rejected = feed.refresh(&mut reader).await.unwrap();
+    assert_eq!((rejected.books, rejected.minutes), (1, 1));
+    let mut whole = Feed::new(market::symbol(), Params::default());
+    for key in ["trades_window", "depth_snapshot_5000"] {
+        let () = redis::cmd("RPOP")
+            .arg(key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+    assert_eq!(whole.refresh(&mut reader).await.unwrap().unknown(), None);
+    let of = async |feed: &mut Feed| feed.report(now(5)).await.unwrap();
+    let (with, without) = (of(&mut feed).await, of(&mut whole).await);
+    assert_eq!(with.high_volume_nodes, without.high_volume_nodes);
+    assert_eq!(
+        json::to_string(&with.poc_levels).unwrap(),
+        json::to_string(&without.poc_levels).unwrap()
+    );
+}

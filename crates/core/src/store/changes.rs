@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
+use crate::store::text::Text;
 use crate::store::{Store, StoreError};
 use crate::time::Minute;
 
@@ -67,7 +68,7 @@ impl Store {
         let mut invocation = HEAD.prepare_invoke();
         invocation.key(self.keys.window()).key(self.keys.window_changes());
         let looked = self.script("look at the window", &invocation).await;
-        let (length, newest, oldest, latest): (usize, String, String, String) = match looked {
+        let (length, Text(newest), Text(oldest), Text(latest)): (usize, Text, Text, Text) = match looked {
             Err(error) => return Err(self.named(error, &self.window_keys()).await),
             Ok(found) => found,
         };
@@ -100,7 +101,7 @@ impl Store {
             .arg(self.keys.window_changes())
             .arg(0)
             .arg(CHANGES_LIMIT.min(count + SPARE) - 1);
-        let lines: Vec<String> = self.query("read the changes of the window", &command).await?;
+        let lines: Vec<Text> = self.query("read the changes of the window", &command).await?;
         Ok(since(&lines, known, head))
     }
 }
@@ -109,11 +110,11 @@ impl Store {
 const SPARE: usize = 4;
 
 /// The minutes noted after `known`, if every change from there to `head` is among the lines.
-fn since(lines: &[String], known: &Revision, head: &Revision) -> Option<Vec<Minute>> {
+fn since(lines: &[impl AsRef<str>], known: &Revision, head: &Revision) -> Option<Vec<Minute>> {
     let mut minutes = Vec::new();
     let mut seen = 0;
     for line in lines {
-        let (revision, minute) = parse(line)?;
+        let (revision, minute) = parse(line.as_ref())?;
         if revision.epoch != known.epoch {
             return None;
         }

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, Script};
 use serde::Deserialize;
 
 use crate::model::DepthSnapshot;
+use crate::store::text::Text;
 use crate::store::{LeaseToken, RecordError, Store, StoreError, decode_depth};
 use crate::symbol::Symbol;
 use crate::time::rfc3339;
@@ -132,7 +133,7 @@ impl Store {
             .arg(last_update_id)
             .arg(symbol)
             .arg(u8::from(renumbered));
-        let (code, detail): (String, String) = self.script("store a book", &invocation).await?;
+        let (Text(code), Text(detail)) = self.script("store a book", &invocation).await?;
         let number = detail.parse().unwrap_or(0);
         match code.as_str() {
             "stored" => Ok(DepthPush::Stored { count: number }),
@@ -152,7 +153,7 @@ impl Store {
             .arg(skip)
             .arg(skip + count.max(1) - 1);
         let looked = self.script("look at the books", &invocation).await;
-        let (length, heads): (usize, Vec<String>) = match looked {
+        let (length, heads): (usize, Vec<Text>) = match looked {
             // A STRING with one book, as an older version kept it, is a list of that book.
             Err(error) if error.is_wrong_type() => {
                 let mut command = redis::cmd("LRANGE");
@@ -164,7 +165,7 @@ impl Store {
         };
         Ok(DepthHeads {
             length,
-            keys: heads.iter().map(|head| key_of(head)).collect(),
+            keys: heads.iter().map(|head| key_of(&head.0)).collect(),
         })
     }
 

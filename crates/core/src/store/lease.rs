@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use redis::Script;
 
+use crate::store::text::Text;
 use crate::store::{Store, StoreError};
 
 /// How long a lease lives without being renewed. A standby takes over within this time plus one poll.
@@ -72,7 +73,7 @@ impl Store {
             .key(self.keys.lease())
             .arg(token.as_str())
             .arg(LEASE_TTL.as_millis().to_string());
-        let holder: String = self.script("take the lease", &invocation).await?;
+        let Text(holder) = self.script("take the lease", &invocation).await?;
         Ok(if holder == token.0 {
             LeaseState::Held
         } else {

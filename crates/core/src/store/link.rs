@@ -54,7 +54,7 @@ pub struct Store {
     limit: Duration,
     meter: Arc<StoreMeter>,
     /// The mark beside the window when it was last loaded or changed.
-    pub(super) mark: String,
+    pub(super) mark: Vec<u8>,
     /// The keys of this installation.
     pub keys: Keys,
 }
@@ -88,7 +88,7 @@ impl Store {
             connections: 0,
             limit: options.socket_timeout,
             meter: Arc::clone(&options.meter),
-            mark: String::new(),
+            mark: Vec::new(),
             keys: Keys::new(&options.key_prefix),
         })
     }

@@ -18,6 +18,7 @@ mod scripts;
 mod server;
 mod spending;
 mod status;
+mod text;
 mod window;
 
 #[cfg(feature = "fuzzing")]

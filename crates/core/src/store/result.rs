@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use redis::Script;
 
+use crate::store::text::Text;
 use crate::store::{Store, StoreError};
 
 /// How long an analysis stays in Redis.
@@ -65,9 +66,10 @@ impl Store {
     pub async fn recommendations(&mut self) -> Result<Vec<String>, StoreError> {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.recommendations()).arg(0).arg(-1);
-        match self.query("read the recommendations", &command).await {
+        let read: Result<Vec<Text>, _> = self.query("read the recommendations", &command).await;
+        match read {
             Err(error) => Err(self.named(error, &[(self.keys.recommendations(), "list")]).await),
-            lines => lines,
+            Ok(lines) => Ok(lines.into_iter().map(|Text(line)| line).collect()),
         }
     }
 }

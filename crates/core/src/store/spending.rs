@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::store::text::Text;
 use crate::store::{Store, StoreError};
 
 /// How long the record stays in Redis: the day it is of, and another.
@@ -148,11 +149,11 @@ impl Store {
         let asked = self
             .query("read the model's cost", redis::cmd("GET").arg(&key))
             .await;
-        let text: Option<String> = match asked {
+        let text: Option<Text> = match asked {
             Err(error) => return Err(self.named(error, &[(key, "string")]).await),
             Ok(text) => text,
         };
-        let read = text.map(|text| serde_json::from_str(&text)).transpose();
+        let read = text.map(|Text(text)| serde_json::from_str(&text)).transpose();
         read.map_err(|source| StoreError::Decode {
             key,
             source: source.into(),

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::store::text::Text;
 use crate::store::{DaySpending, Spending, Store, StoreError};
 use crate::time::{format_time, rfc3339};
 
@@ -210,7 +211,7 @@ impl Store {
             .arg(&status.writer)
             .arg(STATUS_TTL_SECONDS)
             .arg((STATUS_TTL_SECONDS - WRITER_TTL_SECONDS) * 1000);
-        let other: String = self.script("write the status", &invocation).await?;
+        let Text(other) = self.script("write the status", &invocation).await?;
         Ok(if other.is_empty() {
             Writer::This
         } else {
@@ -224,7 +225,8 @@ impl Store {
     /// Any [`StoreError`] but those of a document.
     pub async fn collector_status(&mut self) -> Result<Option<String>, StoreError> {
         let key = self.keys.collector_status();
-        self.query("read the status", redis::cmd("GET").arg(key)).await
+        let status: Option<Text> = self.query("read the status", redis::cmd("GET").arg(key)).await?;
+        Ok(status.map(|Text(status)| status))
     }
 
     /// The analyzer's status as stored; `None` when there is none.
@@ -233,7 +235,8 @@ impl Store {
     /// Any [`StoreError`] but those of a document.
     pub async fn analyzer_status(&mut self) -> Result<Option<String>, StoreError> {
         let key = self.keys.analyzer_status();
-        self.query("read the status", redis::cmd("GET").arg(key)).await
+        let status: Option<Text> = self.query("read the status", redis::cmd("GET").arg(key)).await?;
+        Ok(status.map(|Text(status)| status))
     }
 
     async fn put_status(&mut self, key: String, document: &str) -> Result<(), StoreError> {

@@ -12,11 +12,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redis::FromRedisValue;
-
 use crate::model::{MinuteFootprint, MinuteRows};
 use crate::store::changes::CHANGES_LIMIT;
 use crate::store::scripts::{APPLY, NOTE_WIDTH, RENAME, SET_ASIDE, SWAP};
+use crate::store::text::Text;
 use crate::store::{
     LeaseToken, RecordError, Store, StoreError, WindowChange, WindowImage, decode_minute, decode_rows,
 };
@@ -43,7 +42,7 @@ fn new_mark(owner: &LeaseToken) -> String {
 }
 
 /// What a script that changes the window has answered.
-fn judge((code, detail): (String, String)) -> Result<(), StoreError> {
+fn judge((Text(code), Text(detail)): (Text, Text)) -> Result<(), StoreError> {
     match code.as_str() {
         "done" => Ok(()),
         "changed" => Err(StoreError::WindowChanged),
@@ -76,7 +75,7 @@ impl Store {
         // Read before the list: a change in between makes the next one fail, and the window is loaded again.
         self.mark = self.read_mark().await?;
         loop {
-            let slice: Vec<String> = self.window_slice(start, WINDOW_SLICE).await?;
+            let slice = self.window_slice(start, WINDOW_SLICE).await?;
             for document in &slice {
                 let Ok((named, footprint)) = decode_minute(document) else {
                     return Ok(WindowContent::Irregular);
@@ -124,14 +123,14 @@ impl Store {
                 .arg(new_mark(owner))
                 .arg(format!("{window}_other_type"))
                 .arg(OTHER_TYPES);
-            let answer: (String, String) = self.script("set a foreign key aside", &invocation).await?;
+            let answer: (Text, Text) = self.script("set a foreign key aside", &invocation).await?;
             return judge(answer).map(|()| 1);
         }
         let mut minutes: BTreeMap<Minute, MinuteFootprint> = BTreeMap::new();
         let mut foreign = Vec::new();
         let mut start = 0;
         loop {
-            let slice: Vec<String> = self.window_slice(start, WINDOW_SLICE).await?;
+            let slice = self.window_slice(start, WINDOW_SLICE).await?;
             start += slice.len();
             let last = slice.len() < WINDOW_SLICE;
             for document in slice {
@@ -153,7 +152,8 @@ impl Store {
         }
         let rebuilt = WindowImage::default().plan(minutes, size.saturating_mul(REPAIRED_SIZES));
         for footprint in &rebuilt.too_old {
-            foreign.push(super::encode_minute(symbol, footprint).map_err(StoreError::Encode)?);
+            let document = super::encode_minute(symbol, footprint).map_err(StoreError::Encode)?;
+            foreign.push(document.into_bytes());
         }
         let temporary = format!("{window}_rebuilt");
         let mut pipeline = redis::pipe();
@@ -186,7 +186,7 @@ impl Store {
             .arg(mark)
             .arg(new_mark(owner))
             .arg(rebuilt.changes.len());
-        let answer: (String, String) = self.script("rebuild the window", &invocation).await?;
+        let answer: (Text, Text) = self.script("rebuild the window", &invocation).await?;
         judge(answer).map(|()| foreign.len())
     }
 
@@ -195,11 +195,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreachable`] or [`StoreError::Refused`].
     pub async fn window_width(&mut self) -> Result<Option<String>, StoreError> {
-        self.query(
-            "read the bucket width",
-            redis::cmd("GET").arg(self.keys.window_width()),
-        )
-        .await
+        let mut command = redis::cmd("GET");
+        command.arg(self.keys.window_width());
+        let width: Option<Text> = self.query("read the bucket width", &command).await?;
+        Ok(width.map(|width| width.0))
     }
 
     /// Notes the bucket width of the window's minutes.
@@ -213,7 +212,7 @@ impl Store {
             .key(self.keys.lease())
             .arg(owner.as_str())
             .arg(width);
-        let answer: (String, String) = self.script("note the bucket width", &invocation).await?;
+        let answer: (Text, Text) = self.script("note the bucket width", &invocation).await?;
         judge(answer)
     }
 
@@ -234,7 +233,7 @@ impl Store {
             .arg(new_mark(owner))
             .arg(count)
             .arg(SET_ASIDE_LIMIT);
-        let answer: (String, String) = self.script("set minutes aside", &invocation).await?;
+        let answer: (Text, Text) = self.script("set minutes aside", &invocation).await?;
         judge(answer)
     }
 
@@ -277,19 +276,19 @@ impl Store {
                 }
             };
         }
-        let answer: (String, String) = match self.script("change the window", &invocation).await {
+        let answer: (Text, Text) = match self.script("change the window", &invocation).await {
             Err(error) => return Err(self.named(error, &self.window_keys()).await),
             Ok(answer) => answer,
         };
         judge(answer)?;
-        self.mark = mark;
+        self.mark = mark.into_bytes();
         Ok(())
     }
 
-    async fn read_mark(&mut self) -> Result<String, StoreError> {
+    async fn read_mark(&mut self) -> Result<Vec<u8>, StoreError> {
         let key = self.keys.window_mark();
         let read = self
-            .query::<Option<String>>("read the mark of the window", redis::cmd("GET").arg(key))
+            .query::<Option<Vec<u8>>>("read the mark of the window", redis::cmd("GET").arg(key))
             .await;
         match read {
             Err(error) => Err(self.named(error, &self.window_keys()).await),
@@ -308,7 +307,8 @@ impl Store {
             .arg(self.keys.window())
             .arg(index(skip + count))
             .arg(index(skip + 1));
-        self.query("read the oldest minutes", &command).await
+        let documents: Vec<Text> = self.query("read the oldest minutes", &command).await?;
+        Ok(documents.into_iter().map(|Text(document)| document).collect())
     }
 
     /// Reads up to `count` minutes, newest first, starting `skip` elements behind the newest.
@@ -322,7 +322,7 @@ impl Store {
         skip: usize,
         count: usize,
     ) -> Result<Vec<Result<(Option<Symbol>, MinuteFootprint), RecordError>>, StoreError> {
-        let slice: Vec<Vec<u8>> = self.window_slice(skip, count).await?;
+        let slice = self.window_slice(skip, count).await?;
         Ok(slice.iter().map(decode_minute).collect())
     }
 
@@ -335,16 +335,11 @@ impl Store {
         skip: usize,
         count: usize,
     ) -> Result<Vec<Result<(Option<Symbol>, MinuteRows), RecordError>>, StoreError> {
-        let slice: Vec<Vec<u8>> = self.window_slice(skip, count).await?;
+        let slice = self.window_slice(skip, count).await?;
         Ok(slice.iter().map(decode_rows).collect())
     }
 
-    /// Elements of the window, as texts or as bytes.
-    async fn window_slice<T: FromRedisValue>(
-        &mut self,
-        start: usize,
-        count: usize,
-    ) -> Result<Vec<T>, StoreError> {
+    async fn window_slice(&mut self, start: usize, count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut command = redis::cmd("LRANGE");
         command.arg(self.keys.window()).arg(start).arg(start + count - 1);
         match self.query("read the window", &command).await {
