@@ -23,7 +23,7 @@ use crate::visible;
 /// Where the configuration is looked for unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "config/development.yaml";
 
-/// Threads that run tasks, however many cores there are: one goes on reading trades while the other reads a book.
+/// Threads that run tasks, however many cores there are. Trades have a thread of their own besides.
 const WORKERS: usize = 2;
 
 /// Exit code for arguments that are unknown or contradict each other.

@@ -14,6 +14,9 @@ pub enum CollectorError {
     /// The HTTP client cannot be built.
     #[error("the http client cannot be built")]
     Http(#[source] reqwest::Error),
+    /// The thread of the trade stream cannot begin.
+    #[error("the thread of the trade stream cannot begin")]
+    Thread(#[source] std::io::Error),
     /// The keys belong to another market.
     #[error(
         "the keys in redis hold {found}, this collector records {wanted}: set redis.key_prefix for one of them"

@@ -46,6 +46,7 @@ use strategy_core::pulse::Pulse;
 use strategy_core::store::LeaseToken;
 use strategy_core::telemetry::LogFile;
 use strategy_core::time::SystemClock;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +158,8 @@ async fn term(shared: Arc<Shared>) -> Result<(), CollectorError> {
     tasks.spawn(tasks::lease::run(Arc::clone(&shared)));
     tasks.spawn(tasks::persist::run(Arc::clone(&shared)));
     tasks.spawn(tasks::depth::run(Arc::clone(&shared)));
-    tasks.spawn(tasks::trades::run(Arc::clone(&shared)));
+    let (intake, others) = (Arc::clone(&shared), Handle::current());
+    tasks.spawn_blocking(move || tasks::trades::run(intake, others));
     tasks.spawn(tasks::backfill::run(Arc::clone(&shared)));
     tasks.spawn(tasks::market::run(Arc::clone(&shared)));
     tasks.spawn(tasks::limits::run(Arc::clone(&shared)));

@@ -8,6 +8,7 @@ pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod market;
 pub(crate) mod persist;
+mod questions;
 mod rejects;
 pub(crate) mod status;
 pub(crate) mod trades;

@@ -1,4 +1,6 @@
 //! The trade stream: moves frames into the recorder, its questions to REST, and its effects to the outbox.
+//!
+//! It has a thread of its own. No book, page or document makes a frame wait, and a frame that comes wakes nobody else.
 
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -7,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use strategy_core::time::{ExchangeMs, Minute};
+use strategy_core::time::Minute;
+use tokio::runtime::{Builder, Handle};
 use tokio::time::MissedTickBehavior;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::aside::joined;
 use crate::batch::take_some;
-use crate::binance::budget::Urgency;
 use crate::binance::error::{RestError, SocketError};
 use crate::binance::parse::{StreamEvent, TradeRow, parse_frame};
 use crate::binance::socket::{Frame, Socket};
@@ -23,6 +27,7 @@ use crate::session::{Session, SessionAction, Slot};
 use crate::shared::Shared;
 use crate::signs::{BEGINNING, Task};
 use crate::tasks::anchor::{ResumePoint, find_anchor, resume_point};
+use crate::tasks::questions::{Answer, ask};
 use crate::tasks::rejects::RejectLog;
 
 /// How often time is looked at.
@@ -40,28 +45,36 @@ const ATTEMPTS_BEFORE_STREAM_ALONE: u32 = 2;
 /// How long the stream may be down before the status says so.
 const DEGRADED_AFTER: Duration = Duration::from_secs(10);
 
-type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// REST's answer to a question.
-enum Answer {
-    Page(Vec<TradeRow>),
-    Newest(ExchangeMs, Option<TradeRow>),
-}
+/// What may be under way.
+type Pending<T> = Option<Running<T>>;
 
-/// Runs until the program stops; then what is unfinished goes to the outbox as incomplete.
-pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
+/// Runs until the program stops; then what is unfinished goes to the outbox as incomplete. Blocks its thread.
+/// What REST is asked runs on `others`.
+pub(crate) fn run(shared: Arc<Shared>, others: Handle) -> Result<(), CollectorError> {
     let done = shared.intake_done.clone().drop_guard();
-    if let Some(window) = shared.loaded_window().await {
-        let mut task = TradeTask::new(shared, resume_point(&window));
-        task.work().await;
-        task.finish();
-    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CollectorError::Thread)?;
+    runtime.block_on(async {
+        if let Some(window) = shared.loaded_window().await {
+            let mut task = TradeTask::new(shared, others, resume_point(&window));
+            task.work().await;
+            task.finish();
+        }
+    });
+    // Without waiting for a look-up of the exchange's name that nobody needs any more.
+    runtime.shutdown_background();
     drop(done);
     Ok(())
 }
 
 struct TradeTask {
     shared: Arc<Shared>,
+    /// Where everything but the stream runs.
+    others: Handle,
     resume: Option<ResumePoint>,
     session: Session,
     recorder: Option<Recorder>,
@@ -80,10 +93,11 @@ struct TradeTask {
 }
 
 impl TradeTask {
-    fn new(shared: Arc<Shared>, resume: Option<ResumePoint>) -> Self {
+    fn new(shared: Arc<Shared>, others: Handle, resume: Option<ResumePoint>) -> Self {
         let down_since = Some(shared.uptime());
         Self {
             shared,
+            others,
             resume,
             session: Session::new(),
             recorder: None,
@@ -146,14 +160,20 @@ impl TradeTask {
         let rebase = self.recorder.as_ref().is_none_or(Recorder::wants_rebase);
         if rebase && self.anchoring.is_none() && uptime >= self.anchor_due {
             let (shared, resume) = (Arc::clone(&self.shared), self.resume);
-            self.anchoring = Some(Box::pin(async move { find_anchor(&shared.rest, resume).await }));
+            self.anchoring = Some(self.elsewhere(async move { find_anchor(&shared.rest, resume).await }));
         }
         if let Some(recorder) = self.recorder.as_ref().filter(|_| self.asking.is_none())
             && let Some(question) = recorder.question(uptime)
         {
             let shared = Arc::clone(&self.shared);
-            self.asking = Some(Box::pin(async move { (question, ask(&shared, question).await) }));
+            self.asking = Some(self.elsewhere(async move { (question, ask(&shared, question).await) }));
         }
+    }
+
+    /// Work that runs where everything else does. It ends when it is not waited for any more.
+    fn elsewhere<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Running<T> {
+        let running = AbortOnDropHandle::new(self.others.spawn(work));
+        Box::pin(joined(running))
     }
 
     fn on_opened(&mut self, outcome: Result<Socket, SocketError>) {
@@ -425,22 +445,6 @@ impl TradeTask {
         self.shared
             .health
             .update(|state| state.websocket_connected = false);
-    }
-}
-
-/// Puts one question to REST.
-async fn ask(shared: &Shared, question: Question) -> Result<Answer, RestError> {
-    match question {
-        Question::Page { from, .. } => shared
-            .rest
-            .trades_from(from, Urgency::Live)
-            .await
-            .map(Answer::Page),
-        Question::Newest => {
-            // In this order: what is older than the time and not the newest trade's successor was seen.
-            let time = shared.rest.time().await?;
-            Ok(Answer::Newest(time, shared.rest.newest_trade().await?))
-        }
     }
 }
 
