@@ -22,6 +22,7 @@ mod manners;
 mod metrics;
 mod oddities;
 mod page;
+mod reasons;
 mod rights;
 mod security;
 mod signals;

@@ -45,6 +45,15 @@ impl Program {
         Self::spawn(name, directory, command, &[])
     }
 
+    /// As [`Program::start`], the way systemd does: its standard error is what the journal reads.
+    pub fn start_under_journal(name: &str, directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = r#"JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@""#;
+        command.args(["-c", script, "sh"]);
+        command.arg(binary(name)).args(arguments);
+        Self::spawn(name, directory, command, &[])
+    }
+
     /// Starts `name` where `storage/` is a file system of its own, of `kilobytes`, and full. Only the program
     /// sees it; [`Program::look_in`] is the way in, and removing `ballast` there makes room.
     pub fn start_with_full_storage(name: &str, directory: &Path, arguments: &[&str], kilobytes: u32) -> Self {

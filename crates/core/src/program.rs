@@ -65,7 +65,7 @@ where
             Ok(loaded) => loaded,
             Err(errors) => return refused(&errors),
         };
-        let telemetry = match telemetry::install(name, &config.logging) {
+        let telemetry = match telemetry::install(name, &config.logging, &process_environment()) {
             Ok(telemetry) => telemetry,
             Err(error) => return failed(name, "logging cannot be set up", &error),
         };
@@ -139,7 +139,8 @@ pub enum Daemon {
 pub async fn report_status(daemon: Daemon, config: &Config, json: bool) -> ExitCode {
     match read_status(daemon, config).await {
         Err(error) => {
-            print_error(&format!("unknown: {}", telemetry::error_chain(&error)));
+            let why = telemetry::error_chain(&error);
+            print_error(&format!("unknown: {}", visible::line(&why)));
             ExitCode::FAILURE
         }
         Ok((document, verdict)) => {

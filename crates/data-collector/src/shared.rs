@@ -1,6 +1,7 @@
 //! What the tasks share.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) saved: CancellationToken,
     started: Instant,
     reach: Mutex<Option<Reach>>,
+    /// The last failure of Redis was that it is not there.
+    redis_was_away: AtomicBool,
 }
 
 impl Shared {
@@ -93,6 +96,7 @@ impl Shared {
             saved: CancellationToken::new(),
             started,
             reach: Mutex::new(None),
+            redis_was_away: AtomicBool::new(true),
         }
     }
 
@@ -139,13 +143,16 @@ impl Shared {
         matches!(waited, Some(Ok(_)))
     }
 
-    /// Notes that Redis failed; said in the log once until it answers again.
+    /// Notes that Redis failed; said in the log once until it answers again, and when it is no longer away but refuses, or
+    /// the other way round.
     pub(crate) fn redis_failed(&self, error: &StoreError) {
         let chain = strategy_core::telemetry::error_chain(error);
-        if !self.health.degrade(Part::Redis, format!("redis: {chain}")) {
+        let away = matches!(error, StoreError::Unreachable { .. });
+        let was_away = self.redis_was_away.swap(away, Ordering::Relaxed);
+        if !self.health.degrade(Part::Redis, format!("redis: {chain}")) && was_away == away {
             return;
         }
-        if matches!(error, StoreError::Unreachable { .. }) {
+        if away {
             tracing::warn!(error = chain, "redis is not there: waiting for it");
         } else {
             tracing::warn!(error = chain, "redis refuses: trying again until it does not");

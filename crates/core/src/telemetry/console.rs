@@ -7,6 +7,8 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
+use super::line::{Form, Line};
+
 /// Lines waiting for the reader. When it is full, further lines are dropped here (they are in the file)
 /// and counted.
 const QUEUE: usize = 4096;
@@ -22,7 +24,7 @@ const CLEAR_LINE: &str = "\r\u{1b}[K";
 pub(super) struct Console {
     sender: SyncSender<Message>,
     dropped: Arc<AtomicU64>,
-    terminal: bool,
+    form: Form,
 }
 
 enum Message {
@@ -32,8 +34,8 @@ enum Message {
 }
 
 impl Console {
-    /// Starts the thread that writes to `output`.
-    pub(super) fn new(mut output: impl Write + Send + 'static, terminal: bool) -> Self {
+    /// Starts the thread that writes to `output`, which shows lines of this form.
+    pub(super) fn new(mut output: impl Write + Send + 'static, form: Form) -> Self {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&dropped);
@@ -63,25 +65,20 @@ impl Console {
         Self {
             sender,
             dropped,
-            terminal,
+            form,
         }
     }
 
-    /// True if lines may have colours.
-    pub(super) fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
     /// Hands a line over without waiting.
-    pub(super) fn send(&self, line: String) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(line)) {
+    pub(super) fn send(&self, line: &Line) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(line.text(self.form))) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Shows a text below the lines, in place of the last one; only on a terminal.
     pub(super) fn show_progress(&self, text: String) {
-        if self.terminal {
+        if self.form == Form::Colours {
             // One that does not fit into the queue is followed by another.
             let _full = self.sender.try_send(Message::Progress(text));
         }
@@ -102,6 +99,10 @@ mod tests {
     use std::io;
     use std::sync::Mutex;
 
+    use chrono::DateTime;
+    use tracing::Level;
+
+    use super::super::line::Fields;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -117,29 +118,41 @@ mod tests {
         }
     }
 
+    fn line(message: &str) -> Line {
+        let fields = Fields::of_message(message);
+        Line::new(DateTime::UNIX_EPOCH, Level::WARN, "", "", &fields)
+    }
+
     #[test]
     fn lines_arrive_in_order_and_flush_waits_for_them() {
         let output = Shared::default();
-        let console = Console::new(output.clone(), false);
+        let console = Console::new(output.clone(), Form::Plain);
         for number in 0..100 {
-            console.send(format!("{number}\n"));
+            console.send(&line(&number.to_string()));
         }
         console.flush();
         let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-        let numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+        let words = text.lines().filter_map(|line| line.split(' ').next_back());
+        let numbers: Vec<usize> = words.map(|word| word.parse().unwrap()).collect();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn progress_stays_below_the_lines_of_a_terminal_and_is_nowhere_else() {
-        for (terminal, expected) in [
-            (true, "\r\u{1b}[K50 %\r\u{1b}[Kline\n50 %\r\u{1b}[K"),
-            (false, "line\n"),
+        let shown = |form| line("words").text(form);
+        let clear = "\r\u{1b}[K";
+        for (form, expected) in [
+            (
+                Form::Colours,
+                format!("{clear}50 %{clear}{}50 %{clear}", shown(Form::Colours)),
+            ),
+            (Form::Plain, shown(Form::Plain)),
+            (Form::Journal, shown(Form::Journal)),
         ] {
             let output = Shared::default();
-            let console = Console::new(output.clone(), terminal);
+            let console = Console::new(output.clone(), form);
             console.show_progress("50 %".to_owned());
-            console.send("line\n".to_owned());
+            console.send(&line("words"));
             console.show_progress(String::new());
             console.flush();
             assert_eq!(
@@ -153,9 +166,9 @@ mod tests {
     fn a_reader_that_stalls_stops_nobody() {
         let output = Shared::default();
         let stalled = output.0.lock().unwrap();
-        let console = Console::new(output.clone(), false);
+        let console = Console::new(output.clone(), Form::Plain);
         for _ in 0..2 * QUEUE {
-            console.send("line\n".to_owned());
+            console.send(&line("words"));
         }
         assert!(console.dropped.load(Ordering::Relaxed) >= QUEUE as u64 - 1);
         drop(stalled);

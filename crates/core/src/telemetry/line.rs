@@ -106,6 +106,17 @@ fn escaped(text: &str) -> String {
     }
 }
 
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As in the file.
+    Plain,
+    /// With colours, for a terminal.
+    Colours,
+    /// Behind its priority, which systemd's journal takes for its own (`man sd-daemon`, 2026-11).
+    Journal,
+}
+
 /// One log line in its parts.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -128,24 +139,24 @@ impl Line {
         }
     }
 
-    /// The line with its line feed; with colours for a terminal.
-    pub(super) fn text(&self, colours: bool) -> String {
+    /// The line with its line feed.
+    pub(super) fn text(&self, form: Form) -> String {
         let Self { at, level, rest } = self;
         let mut text = String::with_capacity(at.len() + rest.len() + 24);
+        let (colour, priority) = match *level {
+            Level::ERROR => (31, 3),
+            Level::WARN => (33, 4),
+            Level::INFO => (32, 6),
+            _ => (34, 7),
+        };
         // Writing to a string does not fail.
-        let _infallible = if colours {
-            let colour = match *level {
-                Level::ERROR => 31,
-                Level::WARN => 33,
-                Level::INFO => 32,
-                _ => 34,
-            };
-            writeln!(
+        let _infallible = match form {
+            Form::Plain => writeln!(text, "{at} {level:>5} {rest}"),
+            Form::Colours => writeln!(
                 text,
                 "\u{1b}[2m{at}\u{1b}[0m \u{1b}[{colour}m{level:>5}\u{1b}[0m {rest}"
-            )
-        } else {
-            writeln!(text, "{at} {level:>5} {rest}")
+            ),
+            Form::Journal => writeln!(text, "<{priority}>{at} {level:>5} {rest}"),
         };
         text
     }
@@ -165,10 +176,11 @@ mod tests {
         let at = DateTime::from_timestamp_micros(1_763_792_040_123_456).unwrap();
         let line = Line::new(at, Level::INFO, "analyzer", "cycle{id=7} ", &fields);
         assert_eq!(
-            line.text(false),
+            line.text(Form::Plain),
             "2025-11-22T06:14:00.123456Z  INFO analyzer cycle{id=7} recommendation written action=BUY\n"
         );
-        assert!(line.text(true).contains("\u{1b}[32m INFO\u{1b}[0m"));
+        assert!(line.text(Form::Colours).contains("\u{1b}[32m INFO\u{1b}[0m"));
+        assert_eq!(line.text(Form::Journal), format!("<6>{}", line.text(Form::Plain)));
     }
 
     #[test]

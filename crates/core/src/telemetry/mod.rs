@@ -9,6 +9,7 @@ mod file;
 mod line;
 
 use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::level_filters::LevelFilter;
@@ -22,12 +23,18 @@ pub use self::line::chain as error_chain;
 
 use self::console::Console;
 use self::file::{FileSink, News};
-use self::line::{Fields, Line};
-use crate::config::LoggingConfig;
+use self::line::{Fields, Form, Line};
+use crate::config::{Environment, LoggingConfig};
 use crate::time::{Clock, SystemClock};
 
 /// Logs the bodies it cannot read, and with them what the model or a proxy sent back.
 const SILENCED: &str = "async_openai";
+
+/// Variable in which systemd says which stream its journal reads, as device and inode (`man systemd.exec`, 2026-11).
+const JOURNAL_MARK: &str = "JOURNAL_STREAM";
+
+/// Standard error as a file.
+const STANDARD_ERROR: &str = "/proc/self/fd/2";
 
 /// Target of events that are no log lines: their message is shown below the log while standard error is a
 /// terminal, in place of the one before. An empty message takes it away.
@@ -94,18 +101,36 @@ impl Drop for Telemetry {
 ///
 /// # Errors
 /// When it was set up before.
-pub fn install(program: &'static str, logging: &LoggingConfig) -> Result<Telemetry, TelemetryError> {
+pub fn install(
+    program: &'static str,
+    logging: &LoggingConfig,
+    environment: &Environment,
+) -> Result<Telemetry, TelemetryError> {
     let path = logging.file_path.clone();
     let file = FileSink::new(path, logging.max_file_size(), logging.backup_count);
     let sinks = Arc::new(Sinks {
         program,
-        console: Console::new(io::stderr(), io::stderr().is_terminal()),
+        console: Console::new(io::stderr(), form(environment)),
         file: Mutex::new(file),
     });
     let subscriber = subscriber(Arc::clone(&sinks), logging.level);
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::AlreadyInstalled)?;
     log_panics();
     Ok(Telemetry { sinks })
+}
+
+/// What reads standard error: a terminal, systemd's journal, or something else.
+fn form(environment: &Environment) -> Form {
+    if io::stderr().is_terminal() {
+        return Form::Colours;
+    }
+    // The journal's mark names the stream it reads, so that it does not count for a program whose standard error was sent elsewhere.
+    let mark = environment.get(JOURNAL_MARK);
+    let stream = std::fs::metadata(STANDARD_ERROR);
+    match (mark, stream) {
+        (Some(mark), Ok(stream)) if *mark == format!("{}:{}", stream.dev(), stream.ino()) => Form::Journal,
+        _ => Form::Plain,
+    }
 }
 
 fn subscriber(sinks: Arc<Sinks>, level: LevelFilter) -> impl Subscriber + Send + Sync {
@@ -149,12 +174,12 @@ impl Sinks {
     fn write(&self, line: &Line) {
         // Both under one lock, so that both have the lines in the same order.
         let mut file = self.file();
-        self.console.send(line.text(self.console.is_terminal()));
+        self.console.send(line);
         let now = SystemClock.now();
-        let news = file.append(&line.text(false), now);
+        let news = file.append(&line.text(Form::Plain), now);
         if let Some(News::Recovered(words)) = &news {
             // A reader of the file learns what is missing where it is missing, nearly.
-            let _told = file.append(&self.line(tracing::Level::WARN, words).text(false), now);
+            let _told = file.append(&self.line(tracing::Level::WARN, words).text(Form::Plain), now);
         }
         drop(file);
         self.tell(news);
@@ -164,7 +189,9 @@ impl Sinks {
     fn trouble(&self) -> Option<String> {
         let mut file = self.file();
         let now = SystemClock.now();
-        let news = file.retry(now, |words| self.line(tracing::Level::WARN, words).text(false));
+        let news = file.retry(now, |words| {
+            self.line(tracing::Level::WARN, words).text(Form::Plain)
+        });
         let trouble = file.trouble(now);
         drop(file);
         self.tell(news);
@@ -178,7 +205,7 @@ impl Sinks {
             Some(News::Fails(words)) => self.line(tracing::Level::ERROR, &words),
             Some(News::Recovered(words)) => self.line(tracing::Level::WARN, &words),
         };
-        self.console.send(line.text(self.console.is_terminal()));
+        self.console.send(&line);
     }
 
     fn line(&self, level: tracing::Level, words: &str) -> Line {
@@ -250,7 +277,7 @@ mod tests {
     fn sinks(path: &Path) -> Arc<Sinks> {
         Arc::new(Sinks {
             program: "analyzer",
-            console: Console::new(io::sink(), false),
+            console: Console::new(io::sink(), Form::Plain),
             file: Mutex::new(FileSink::new(path.to_owned(), 1_000_000, 1)),
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strategy_core::backoff::Backoff;
-use strategy_core::telemetry::PROGRESS;
+use strategy_core::telemetry::{PROGRESS, error_chain};
 use strategy_core::time::{ExchangeMs, Minute};
 use tokio::time::timeout;
 
@@ -114,9 +114,10 @@ impl BackfillTask {
 
     fn on_failure(&mut self, chunk: Chunk, error: &RestError, attempts: u32) {
         if attempts >= ATTEMPTS_BEFORE_DEGRADED {
+            let why = error_chain(error);
             self.shared
                 .health
-                .degrade(Part::History, format!("history: {error}"));
+                .degrade(Part::History, format!("history: {why}"));
         }
         if !error.is_about_data() {
             return;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use strategy_core::backoff::Backoff;
 use strategy_core::lifecycle;
-use strategy_core::store::{LEASE_PERIOD, LeaseState, Store};
+use strategy_core::store::{LEASE_PERIOD, LeaseState, Store, StoreError};
 use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::error_chain;
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
@@ -69,7 +70,11 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
             Err(error) => {
                 shared.redis_failed(&error);
                 if !owner {
-                    lifecycle::notify_status("waiting for redis");
+                    let words = match &error {
+                        StoreError::Unreachable { .. } => "waiting for redis".to_owned(),
+                        refusal => format!("redis refuses: {}", error_chain(refusal)),
+                    };
+                    lifecycle::notify_status(&words);
                 }
                 backoff.next_delay(rand::random())
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use strategy_core::telemetry::error_chain;
 use strategy_core::time::Minute;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::MissedTickBehavior;
@@ -88,6 +89,8 @@ struct TradeTask {
     effects: Vec<Effect>,
     rejects: RejectLog,
     down_since: Option<Uptime>,
+    /// Why the stream could not be opened the last time.
+    not_opened: Option<String>,
     /// Minutes that were published when the last sign of life was given.
     published: u64,
 }
@@ -111,6 +114,7 @@ impl TradeTask {
             effects: Vec::new(),
             rejects: RejectLog::default(),
             down_since,
+            not_opened: None,
             published: 0,
         }
     }
@@ -182,12 +186,14 @@ impl TradeTask {
             Ok(socket) => {
                 let slot = self.session.on_opened(uptime, rand::random());
                 *self.socket_in(slot) = Some(socket);
+                self.not_opened = None;
                 self.shared.health.count("stream_connections");
                 tracing::info!(ws.attempt = self.session.failures() + 1, "trade stream connected");
                 self.note_connection();
             }
             Err(error) => {
                 self.session.on_open_failed(uptime, rand::random());
+                self.not_opened = Some(error_chain(&error));
                 if let Some((status, retry_after)) = error.refusal() {
                     self.session.on_refused(status, retry_after.wait(), uptime);
                     self.shared.rest.transport().on_stream_refused(&error);
@@ -210,7 +216,7 @@ impl TradeTask {
                 self.anchor_due = uptime + self.anchor_retry.next_delay(rand::random());
                 if self.shared.health.degrade(
                     Part::Trades,
-                    format!("trades: where to begin is unknown: {error}"),
+                    format!("trades: where to begin is unknown: {}", error_chain(&error)),
                 ) {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -278,7 +284,8 @@ impl TradeTask {
             (question, Ok(Answer::Page(_))) => recorder.on_no_answer(question, uptime),
             (question, Err(error)) => {
                 recorder.on_no_answer(question, uptime);
-                if self.shared.health.degrade(Part::Rest, format!("rest: {error}")) {
+                let why = error_chain(&error);
+                if self.shared.health.degrade(Part::Rest, format!("rest: {why}")) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "rest does not answer");
                 }
                 return;
@@ -360,11 +367,8 @@ impl TradeTask {
         match self.down_since {
             Some(since) if !connected && uptime > since + DEGRADED_AFTER => {
                 let seconds = uptime.saturating_sub(since).as_secs();
-                let why = self
-                    .session
-                    .refusal()
-                    .map(|why| format!(": {why}"))
-                    .unwrap_or_default();
+                let why = self.session.refusal().or(self.not_opened.as_deref());
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                 health.degrade(Part::Stream, format!("no trade stream for {seconds} s{why}"));
             }
             _ if connected => drop(health.recover(Part::Stream)),
