@@ -59,3 +59,51 @@ async fn what_check_config_prints_is_a_valid_configuration_again() {
     let first = effective("app: { name: \"x\" }\nbinance: { symbol: \"ETHFDUSD\" }").await;
     assert_eq!(effective(&first).await, first);
 }
+
+/// The messages of the warnings and errors in a source file, without those of its tests.
+fn messages(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let calls = ["tracing::warn!(", "tracing::error!("].map(|call| code.split(call).skip(1));
+    // The message is the last argument.
+    let message = |call: &str| {
+        let quotes: Vec<usize> = call.match_indices('"').map(|(place, _)| place).collect();
+        let is_last = |place: &&usize| call[**place + 1..].trim_start().starts_with(')');
+        let end = quotes.iter().position(|place| is_last(&place)).unwrap();
+        call[quotes[end - 1] + 1..quotes[end]].to_owned()
+    };
+    calls.into_iter().flatten().map(message).collect()
+}
+
+/// The manual is to have every line that somebody may be woken by.
+#[test]
+fn every_warning_of_the_programs_stands_in_the_manual() {
+    let manual = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (mut found, mut lacking) = (0, Vec::new());
+    let mut directories: Vec<_> = ["analyzer", "core", "data-collector"]
+        .map(|name| root().join("crates").join(name).join("src"))
+        .into();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            for message in messages(&std::fs::read_to_string(&path).unwrap()) {
+                found += 1;
+                // What is filled in stands as `…`, and a text of which nothing is fixed is documented as a reason.
+                let fixed = message.split('{').next().unwrap();
+                let fixed = if fixed.is_empty() {
+                    message.rsplit('}').next().unwrap()
+                } else {
+                    fixed
+                };
+                if !manual.contains(fixed) {
+                    lacking.push(format!("{}: {message}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(found > 60, "{found} messages");
+    assert!(lacking.is_empty(), "{lacking:#?}");
+}

@@ -292,11 +292,10 @@ impl Adviser {
         };
         let error = outcome.as_ref().err().map(|error| error_chain(error));
         match (change, error) {
-            (Some(Change::Paused(pause)), error) => tracing::error!(
-                error,
-                "{}; the rules advise, it is tried again later",
-                pause.words()
-            ),
+            (Some(Change::Paused(pause)), error) => {
+                let words = pause.words();
+                tracing::error!(error, "{words}; the rules advise, it is tried again later");
+            }
             (Some(Change::Resumed), _) => tracing::info!("the model answers again"),
             // A probe that found what is known already.
             (None, Some(error)) if was_paused => tracing::debug!(error, "the model is still out"),
