@@ -82,7 +82,13 @@ impl Store {
             .set_response_timeout(Some(options.socket_timeout));
         Ok(Self {
             client,
-            address: format!("{}:{}", options.host, options.port),
+            // Why a server that does not speak TLS is silent, otherwise nothing would tell.
+            address: format!(
+                "{}:{}{}",
+                options.host,
+                options.port,
+                if options.tls { " over TLS" } else { "" }
+            ),
             config,
             connection: None,
             connections: 0,
