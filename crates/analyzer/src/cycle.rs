@@ -293,7 +293,10 @@ impl Cycle {
             return;
         };
         let kept = self.archive.append(&record);
-        let trouble = kept.as_ref().err().map(|error| format!("archive: {error}"));
+        let trouble = kept
+            .as_ref()
+            .err()
+            .map(|error| format!("archive: {}", error_chain(error)));
         if self.board.trouble("archive", trouble)
             && let Err(error) = &kept
         {
