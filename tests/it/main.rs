@@ -23,6 +23,7 @@ mod metrics;
 mod oddities;
 mod page;
 mod rights;
+mod rules;
 mod security;
 mod signals;
 mod storage;
