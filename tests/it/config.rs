@@ -53,6 +53,48 @@ async fn every_file_in_config_loads_in_both_programs() {
     }
 }
 
+// A file said "the model's key as a credential" and took it from the environment, where the units do not put it.
+#[tokio::test]
+async fn every_file_for_production_takes_the_models_key_from_the_credentials() {
+    let credentials = tempfile::tempdir().unwrap();
+    let key = credentials.path().join("deepseek_api_key");
+    std::fs::write(&key, "only-for-this-test\n").unwrap();
+    let mut files = 0;
+    for folder in ["config", "config/systemd"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
+            if !is_yaml
+                || !std::fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("environment: \"production\"")
+            {
+                continue;
+            }
+            files += 1;
+            for program in PROGRAMS {
+                let directory = tempfile::tempdir().unwrap();
+                let mut running = Program::start_with(
+                    program,
+                    directory.path(),
+                    &["--config", path.to_str().unwrap(), "--check-config"],
+                    &[("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())],
+                );
+                let code = running.wait().await.0.code();
+                assert_eq!(code, Some(0), "{}: {}", path.display(), running.stderr());
+                let shown = running.stdout();
+                assert!(
+                    shown.contains(&format!("api_key_file: {}", key.display())),
+                    "{}: {shown}",
+                    path.display()
+                );
+                assert!(!shown.contains("only-for-this-test"));
+            }
+        }
+    }
+    assert_eq!(files, 2, "those of the units");
+}
+
 #[tokio::test]
 async fn the_file_of_the_python_version_loads_with_a_warning_for_each_old_key() {
     for program in PROGRAMS {

@@ -24,6 +24,7 @@ mod oddities;
 mod page;
 mod reasons;
 mod rights;
+mod rules;
 mod security;
 mod signals;
 mod storage;

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::page::{Page, free_ports, scrape};
+use crate::rules;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -268,7 +269,9 @@ async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_coun
     );
     assert_eq!(page.count("lines_waiting{for=\"log\"}"), 0);
     // Where the collector listens is its own.
-    assert!(scrape(port).await.unwrap().has("trades_total"));
+    let of_collector = scrape(port).await.unwrap();
+    assert!(of_collector.has("trades_total"));
+    rules::assert_known(&[&of_collector, &page]);
     assert_eq!(analyzer.stop("INT").await.0, Some(0));
     assert_eq!(collector.stop("INT").await.0, Some(0));
 }

@@ -55,6 +55,11 @@ impl Page {
         self.samples.contains_key(name)
     }
 
+    /// Every sample's name with labels.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.samples.keys().map(String::as_str)
+    }
+
     fn text(&self, name: &str) -> &str {
         let sample = self.samples.get(name);
         sample.unwrap_or_else(|| panic!("no {name} in {:#?}", self.samples))

@@ -29,6 +29,7 @@ use crate::feed::{Feed, Rejected};
 use crate::journal::{Journal, JournalError};
 use crate::recommendation::{Recommendation, day_spending};
 use crate::redis_use::RedisUse;
+use crate::silence::{Silence, why};
 use crate::status::Board;
 
 /// First and longest wait before Redis is asked again.
@@ -100,6 +101,8 @@ pub struct Cycle {
     pub archive: Archive,
     /// Where facts for the status go.
     pub board: Board,
+    /// How long there has been no advice.
+    pub silence: Silence,
     /// Longest time to wait for Redis before the cycle goes on without data.
     pub load_limit: Duration,
     /// Lines that are not in Redis yet.
@@ -168,7 +171,26 @@ impl Cycle {
         let stale = recommendation.abstain_reason == Some(AbstainReason::StaleData);
         let stale = stale.then(|| "the newest market data are too old".to_owned());
         self.board.trouble("data", stale);
+        if let Some(reason) = recommendation.abstain_reason {
+            self.note_silence(why(reason, &prepared.report.data_honesty));
+        } else {
+            self.silence.end(self.clock.now());
+            self.note_silence(None);
+        }
         recommendation
+    }
+
+    /// That there has been no advice for long is said once, and again when there is some. `why` is none where
+    /// there was advice, and where another part says what is wrong.
+    fn note_silence(&mut self, why: Option<String>) {
+        let now = self.clock.now();
+        let reason = why.and_then(|why| self.silence.trouble(&why, now));
+        let words = reason.as_ref().map(|reason| reason.text(now));
+        if self.board.reason("advice", reason)
+            && let Some(words) = words
+        {
+            tracing::warn!("{words}");
+        }
     }
 
     /// What Redis knows of today's cost. Where it cannot be had, the file and the log are what is known.
@@ -271,7 +293,10 @@ impl Cycle {
             return;
         };
         let kept = self.archive.append(&record);
-        let trouble = kept.as_ref().err().map(|error| format!("archive: {error}"));
+        let trouble = kept
+            .as_ref()
+            .err()
+            .map(|error| format!("archive: {}", error_chain(error)));
         if self.board.trouble("archive", trouble)
             && let Err(error) = &kept
         {
@@ -284,6 +309,9 @@ impl Cycle {
     async fn record_abstention(&mut self, cause: &CycleError) -> Result<Recommendation, CycleError> {
         let reason = AbstainReason::IncompleteData;
         let detail = error_chain(cause);
+        // What Redis does not give or take is a reason of its own.
+        let is_said = !matches!(cause, CycleError::Analysis(_));
+        self.note_silence((!is_said).then(|| detail.clone()));
         let words = abstention_words(self.language, reason).to_owned();
         let now = self.clock.now();
         let line = Recommendation::abstention(now, self.symbol.clone(), reason, words);
@@ -405,6 +433,7 @@ impl Cycle {
     /// Another analyzer has written until now: what it left is looked at as after a start.
     pub fn take_over(&mut self) {
         let (log, now) = (self.journal.tail(), self.clock.now());
+        self.silence.end(now);
         for today in log.iter().filter_map(|line| day_spending(line)) {
             self.adviser.absorb(today, now);
         }

@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use strategy_core::rotating_file::{FILE_MODE, create_parent};
+use strategy_core::rotating_file::{FILE_MODE, append_whole, create_parent};
 use strategy_core::symbol::Symbol;
 
 /// Most lines kept while the disk refuses them: a day's worth. Beyond it the oldest are given up.
@@ -125,15 +125,11 @@ impl Journal {
         let file = self.open()?;
         let before = file.metadata()?.len();
         let bytes = format!("{line}\n").into_bytes();
-        let written = file.write(&bytes)?;
-        if written < bytes.len() {
+        append_whole(file, &bytes).map_err(|partly| match partly.written {
+            0 => partly.source,
             // A part of a line helps nobody; it is written again as a whole.
-            file.set_len(before)?;
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "only a part could be written",
-            ));
-        }
+            _ => partly.take_back(file, before),
+        })?;
         self.unsynced = true;
         Ok(())
     }
@@ -265,5 +261,43 @@ mod tests {
             assert!(journal.append(number.to_string()).is_err());
         }
         assert_eq!((journal.pending(), journal.given_up()), (MAX_PENDING, 5));
+    }
+
+    /// Set for the process in which files may have 512 bytes.
+    const LIMITED: &str = "JOURNAL_LIMITED";
+
+    // It said "only a part could be written", and never why.
+    #[test]
+    #[expect(clippy::disallowed_types, reason = "the limit holds for a whole process")]
+    fn a_line_that_fits_in_part_says_why_and_waits() {
+        if let Some(directory) = std::env::var_os(LIMITED) {
+            let mut journal = journal(Path::new(&directory));
+            let line = "x".repeat(299);
+            journal.append(line.clone()).unwrap();
+            let error = journal.append(line.clone()).unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::FileTooLarge, "{error:?}");
+            assert_eq!((journal.pending(), text(&journal)), (1, format!("{line}\n")));
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let output = std::process::Command::new("sh")
+            .args(["-c", r#"trap '' XFSZ; ulimit -f 1; exec "$@""#, "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "journal::tests::a_line_that_fits_in_part_says_why_and_waits",
+            ])
+            // Coverage does not fit into so small a file.
+            .env("LLVM_PROFILE_FILE", "/dev/null")
+            .env(LIMITED, directory.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        // The other process has run it.
+        assert_eq!(text(&journal(directory.path())).len(), 300);
     }
 }

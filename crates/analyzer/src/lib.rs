@@ -29,6 +29,7 @@ pub mod redis_use;
 #[cfg(test)]
 mod sample;
 pub mod schedule;
+pub mod silence;
 pub mod standing;
 pub mod status;
 pub mod tick;
@@ -65,6 +66,7 @@ use crate::llm::recording::Recording;
 use crate::purse::Purse;
 use crate::recommendation::day_spending;
 use crate::schedule::Schedule;
+use crate::silence::Silence;
 use crate::standing::Standing;
 use crate::status::{Board, Duty};
 
@@ -251,6 +253,7 @@ pub fn build(
         journal,
         archive: Archive::beside(&config.logging.file_path, model.archive),
         board,
+        silence: Silence::new(now, interval),
         load_limit: spare.min(LONGEST_LOAD),
         unsent: VecDeque::new(),
         log_before: Some(log_before),

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::status::Board;
 
 /// Parts that can be unwell, as the board knows them.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    "advice",
     "analysis",
     "archive",
     "cost",

@@ -16,6 +16,7 @@ use strategy_core::json;
 use strategy_core::rotating_file::{FILE_MODE, create_parent};
 use strategy_core::store::{DaySpending, Spending};
 use strategy_core::symbol::Symbol;
+use strategy_core::telemetry::error_chain;
 
 /// Largest file that is read; a record has a few hundred bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -190,7 +191,7 @@ impl Purse {
     }
 
     fn note(&mut self, error: Option<&PurseError>) {
-        let words = error.map(ToString::to_string);
+        let words = error.map(|error| error_chain(error));
         if words != self.trouble {
             if let Some(error) = error {
                 tracing::error!(

@@ -179,6 +179,15 @@ impl Board {
         }
     }
 
+    /// The same for a reason that knows since when.
+    pub fn reason(&self, part: &'static str, reason: Option<Reason>) -> bool {
+        let troubles = &mut self.facts().troubles;
+        match reason {
+            Some(reason) => troubles.insert(part, reason).is_none(),
+            None => troubles.remove(part).is_some(),
+        }
+    }
+
     /// Notes how a use of Redis went. The log says it when that changes how Redis is, and once for the whole
     /// program: every task with a connection notes it here.
     pub fn redis(&self, part: RedisUse, error: Option<&StoreError>) {

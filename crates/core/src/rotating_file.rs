@@ -1,12 +1,13 @@
 //! A log file that several processes append to and that is rotated by size.
 //!
 //! Called by `telemetry` for every line. What must stay true: a line is written by one `write` to a file
-//! opened for appending, and lands whole in the live file or in a backup; rotation happens under a lock on
+//! opened for appending (where the disk takes a part only, the rest follows or says why not, and the part is taken
+//! back), and lands whole in the live file or in a backup; rotation happens under a lock on
 //! a sibling file, so two processes never rotate at once; a writer notices that its file was moved away
 //! and opens the new one. Nothing here retries or reports: the caller does.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -88,17 +89,13 @@ impl RotatingFile {
         let Some(file) = &mut self.live else {
             return Err(io::Error::other("the log file is not open"));
         };
-        let written = file.write(line)?;
-        if written == line.len() {
-            return Ok(());
-        }
-        if locked {
-            file.set_len(size)?;
-        }
-        Err(io::Error::new(
-            io::ErrorKind::StorageFull,
-            "only a part of the line could be written",
-        ))
+        append_whole(file, line).map_err(|partly| {
+            if locked && partly.written > 0 {
+                partly.take_back(file, size)
+            } else {
+                partly.source
+            }
+        })
     }
 
     /// Opens the live file unless the open one still is it; returns its size.
@@ -180,6 +177,53 @@ impl RotatingFile {
             .mode(FILE_MODE)
             .open(&self.lock_path)
     }
+}
+
+/// A line that is not whole in its file.
+#[derive(Debug)]
+pub struct Partly {
+    /// Bytes of it that are in the file.
+    pub written: usize,
+    /// Why the next one is not.
+    pub source: io::Error,
+}
+
+impl Partly {
+    /// Cuts the file back to the length it had before the line. Answers why the line is not there.
+    pub fn take_back(self, file: &File, before: u64) -> io::Error {
+        match file.set_len(before) {
+            Ok(()) => self.source,
+            Err(error) => io::Error::new(
+                self.source.kind(),
+                format!(
+                    "{}, and {} bytes of a line stay: {error}",
+                    self.source, self.written
+                ),
+            ),
+        }
+    }
+}
+
+/// Appends a line by one `write`. Where the disk takes a part only, the rest is tried as well: it fails with the
+/// cause, which the part alone does not tell, or makes the line whole.
+///
+/// # Errors
+/// [`Partly`] when the line is not whole.
+pub fn append_whole(file: &mut impl io::Write, line: &[u8]) -> Result<(), Partly> {
+    let mut written = 0;
+    while let Some(rest) = line.get(written..).filter(|rest| !rest.is_empty()) {
+        let source = match file.write(rest) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(more) => {
+                written += more;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        return Err(Partly { written, source });
+    }
+    Ok(())
 }
 
 /// The size of `file` if it is what `path` names, `None` if the path names another file or nothing.
@@ -333,5 +377,73 @@ mod tests {
         assert!(file.append(b"line\n").is_err());
         std::fs::remove_file(directory.path().join("file")).unwrap();
         file.append(b"line\n").unwrap();
+    }
+
+    /// A disk with room for so many bytes that takes at most 4 at once.
+    struct Disk(usize);
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0).min(4);
+            self.0 -= taken;
+            if taken == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(taken)
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_followed_by_the_rest_or_by_the_cause() {
+        append_whole(&mut Disk(10), b"123456789\n").unwrap();
+        let partly = append_whole(&mut Disk(9), b"123456789\n").unwrap_err();
+        assert_eq!(
+            (partly.written, partly.source.kind()),
+            (9, io::ErrorKind::StorageFull)
+        );
+    }
+
+    /// Set for the process in which files may have 512 bytes.
+    const LIMITED: &str = "ROTATING_FILE_LIMITED";
+
+    // It said "only a part of the line could be written", and never why.
+    #[test]
+    #[expect(clippy::disallowed_types, reason = "the limit holds for a whole process")]
+    fn a_line_that_fits_in_part_says_why_and_leaves_nothing_of_itself() {
+        if let Some(path) = std::env::var_os(LIMITED) {
+            let path = PathBuf::from(path);
+            let mut file = RotatingFile::new(&path, 10_000, 1);
+            let line = format!("{}\n", "x".repeat(299));
+            file.append(line.as_bytes()).unwrap();
+            let error = file.append(line.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
+            file.append(b"short\n").unwrap();
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.log");
+        let test = "rotating_file::tests::a_line_that_fits_in_part_says_why_and_leaves_nothing_of_itself";
+        let output = std::process::Command::new("sh")
+            .args(["-c", r#"trap '' XFSZ; ulimit -f 1; exec "$@""#, "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            // Coverage does not fit into so small a file.
+            .env("LLVM_PROFILE_FILE", "/dev/null")
+            .env(LIMITED, &path)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        // The other process has run it.
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("xxx\nshort\n"));
     }
 }

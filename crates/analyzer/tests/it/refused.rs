@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use market_sim::wait::eventually;
 use serde_json::Value;
 use strategy_core::config::Config;
+use strategy_core::time::{Clock as _, SystemClock};
+use tokio_util::sync::CancellationToken;
 
 use crate::market;
 use crate::program::{command, end, run, text};
@@ -133,4 +136,33 @@ async fn lines_redis_never_had_are_added_at_the_next_start() {
     one_more(&world, &config, before + 1).await;
     let lines = world.lines();
     assert_eq!(reversed(&world.in_redis().await), lines);
+}
+
+// The log had the causes, the status had not.
+#[tokio::test]
+async fn what_the_disk_refuses_beside_the_log_is_in_the_status_with_its_cause() {
+    let world = World::new().await;
+    let config = world.config("timeout: 20", 60);
+    let logs = world.directory.path().join("logs");
+    std::fs::create_dir_all(logs.join("model_spending_btcfdusd.json")).unwrap();
+    std::fs::write(logs.join("model"), "in the way").unwrap();
+    let clock = Arc::new(SystemClock);
+    let mut cycle = analyzer::build(&config, &config.redis.store_options(), None, clock).unwrap();
+    cycle.run(&CancellationToken::new()).await.unwrap();
+    let reasons = cycle.board.status(true, true, SystemClock.now()).degraded;
+    for (begin, cause) in [
+        ("archive: ", "jsonl cannot be written: the directory "),
+        (
+            "the record of the model's cost ",
+            "cannot be written: Is a directory (os error 21) since ",
+        ),
+    ] {
+        assert!(
+            reasons
+                .iter()
+                .any(|reason| reason.starts_with(begin) && reason.contains(cause)),
+            "{begin}: {reasons:?}"
+        );
+    }
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
 }
