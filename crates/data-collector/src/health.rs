@@ -27,13 +27,17 @@ pub(crate) enum Part {
     /// The memory of the server is nearly full.
     RedisMemory,
     Storage,
+    /// Files could not be looked at for minutes to heal.
+    Files,
+    /// Old files could not be removed, or the files not be counted.
+    Retention,
     Market,
     Metrics,
 }
 
 impl Part {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Stream,
         Self::Trades,
         Self::History,
@@ -43,6 +47,8 @@ impl Part {
         Self::Redis,
         Self::RedisMemory,
         Self::Storage,
+        Self::Files,
+        Self::Retention,
         Self::Market,
         Self::Metrics,
     ];
@@ -59,6 +65,8 @@ impl Part {
             Self::Redis => "redis",
             Self::RedisMemory => "redis_memory",
             Self::Storage => "storage",
+            Self::Files => "files",
+            Self::Retention => "retention",
             Self::Market => "market",
             Self::Metrics => "metrics",
         }

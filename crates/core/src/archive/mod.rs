@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use self::error::ArchiveError;
-pub use self::listing::Usage;
+pub use self::listing::{Expired, Failures, Look, Usage};
 
 use self::error::KEPT_ASIDE_LIMIT;
 use crate::model::MinuteFootprint;
@@ -202,14 +202,13 @@ impl Archive {
     }
 
     fn existing(&self, path: &Path) -> Result<Option<Vec<u8>>, ArchiveError> {
-        let length = match fs::metadata(path) {
+        let metadata = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            metadata => metadata
-                .map_err(|source| self.failure("read", path, source))?
-                .len(),
+            metadata => metadata.map_err(|source| self.failure("read", path, source))?,
         };
-        if length > MAX_FILE_BYTES {
-            // Too large to be a minute: kept aside like any other foreign content.
+        if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+            // No minute: kept aside like any other foreign content. A pipe must not be opened, that would wait
+            // for its other end.
             return Ok(Some(Vec::new()));
         }
         fs::read(path)

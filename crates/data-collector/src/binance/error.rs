@@ -233,10 +233,7 @@ mod tests {
             rejected(Some(-1121), ""),
             "/api/v3/depth answered status 400, code -1121"
         );
-        assert_eq!(
-            rejected(None, "gone"),
-            "/api/v3/depth answered status 400: gone"
-        );
+        assert_eq!(rejected(None, "gone"), "/api/v3/depth answered status 400: gone");
         assert_eq!(rejected(None, " "), "/api/v3/depth answered status 400");
     }
 
@@ -251,6 +248,9 @@ mod tests {
             "the exchange closed the stream with code 1008: too slow"
         );
         assert_eq!(closed(None, ""), "the exchange closed the stream");
-        assert_eq!(closed(Some(1000), ""), "the exchange closed the stream with code 1000");
+        assert_eq!(
+            closed(Some(1000), ""),
+            "the exchange closed the stream with code 1000"
+        );
     }
 }

@@ -160,6 +160,10 @@ impl PersistTask {
             self.load().await?;
         }
         self.set_aside_future().await?;
+        if self.filing.is_look_due() {
+            let newest = self.image.as_ref().and_then(WindowImage::newest);
+            self.filing.look_for_incomplete(newest).await;
+        }
         let waiting = self.shared.outbox.take();
         if waiting.is_empty() && !self.filing.is_due() {
             return Ok(());
