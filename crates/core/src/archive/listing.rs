@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::{Archive, ArchiveError};
+use super::{Archive, ArchiveError, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use crate::time::Minute;
 
 /// For each file that may be removed at once, so many are looked at.
@@ -207,13 +207,20 @@ fn says_incomplete(path: &Path) -> io::Result<bool> {
 }
 
 /// Something of another kind stands where a file belongs: a directory, a pipe, a device.
-fn not_a_file() -> io::Error {
+pub(super) fn not_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 /// The minute in `trades_YYYYMMDD_HHMM.json`.
 fn minute_of_name(name: &str) -> Option<Minute> {
     minute_of_stamp(name.strip_prefix("trades_")?.strip_suffix(".json")?)
+}
+
+/// True for `.trades_YYYYMMDD_HHMM.tmp`, the name of a file that is being written.
+pub(super) fn is_temporary_name(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY_PREFIX)
+        .and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX))
+        .is_some_and(|stamp| minute_of_stamp(stamp).is_some())
 }
 
 fn minute_of_stamp(stamp: &str) -> Option<Minute> {

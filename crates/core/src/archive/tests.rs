@@ -174,6 +174,37 @@ fn what_a_crash_left_behind_is_removed_at_the_start() {
     assert_eq!(archive.minutes().unwrap().len(), 1);
 }
 
+#[test]
+fn what_is_not_from_here_stays_at_the_start() {
+    let (directory, archive) = archive();
+    archive.prepare().unwrap();
+    let names = [
+        ".trades_mine.tmp",
+        ".trades_20251122_0615_old.tmp",
+        ".trades_.tmp",
+    ];
+    for name in names {
+        fs::write(archive.directory.join(name), "mine").unwrap();
+    }
+    let elsewhere = directory.path().join("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    let stamp = minute(1, true).minute.file_stamp();
+    let link = archive.directory.join(format!(".trades_{stamp}.tmp"));
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    archive.prepare().unwrap();
+    for name in names {
+        assert!(archive.directory.join(name).exists(), "{name}");
+    }
+    assert!(link.is_symlink());
+    // Nothing is written through the link either, and the reason names it.
+    let error = archive.file(&minute(1, true)).unwrap_err();
+    assert!(error.to_string().contains(link.to_str().unwrap()), "{error}");
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "half a minute").unwrap();
+    assert_eq!(archive.file(&minute(1, true)).unwrap(), Filed::Written);
+}
+
 /// A pipe, whose opening would wait for somebody who writes.
 #[expect(
     clippy::disallowed_types,
