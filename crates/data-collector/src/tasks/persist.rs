@@ -19,10 +19,11 @@ use strategy_core::time::Minute;
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
+use crate::health::Reading;
 use crate::outbox::Waiting;
 use crate::recent::Recent;
 use crate::shared::Shared;
-use crate::signs::{BEGINNING, Task};
+use crate::signs::Task;
 use crate::tasks::filing::{Filing, STORAGE_RETRY};
 use crate::tasks::unsaved::Unsaved;
 
@@ -67,6 +68,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         return Ok(());
     }
     task.unsaved.recall(&shared).await?;
+    shared.signs.sign(Task::Persist, Duration::ZERO);
     task.work().await?;
     task.last_flush().await
 }
@@ -211,6 +213,7 @@ impl PersistTask {
     /// Reads the window. Minutes that were stored and are not there any more are put into the outbox.
     async fn load(&mut self) -> Result<(), Interruption> {
         let settings = &self.shared.settings;
+        self.reads(Reading::Redis);
         let content = self.store.load_window(&settings.symbol).await?;
         let image = match content {
             WindowContent::Whole(image) => image,
@@ -251,9 +254,16 @@ impl PersistTask {
             }
         }
         self.connections = self.store.connections();
+        self.shared.signs.sign(Task::Persist, Duration::ZERO);
+        self.reads(Reading::Storage);
         self.filing.look_for_incomplete(image.newest()).await;
         self.adopt(image);
         Ok(())
+    }
+
+    /// Says what the loading of the window waits for.
+    fn reads(&self, reading: Reading) {
+        self.shared.health.update(|state| state.reading = reading);
     }
 
     fn other_symbol(&self, found: Symbol) -> Interruption {
@@ -304,9 +314,7 @@ impl PersistTask {
         self.shared.window.send_replace(Some(Arc::new(image.clone())));
         self.image = Some(image);
         if first {
-            // The long promise of the beginning is over.
-            self.shared.signs.sign(Task::Persist, Duration::ZERO);
-            self.shared.signs.sign(Task::Trades, BEGINNING);
+            self.shared.signs.begin_recording();
             lifecycle::notify_ready();
         }
     }
