@@ -87,7 +87,9 @@ fn note_server(shared: &Shared, server: ServerState, warned: &mut Vec<String>) {
             }
         }
         None => {
-            shared.health.recover(Part::RedisMemory);
+            if shared.health.recover(Part::RedisMemory) {
+                tracing::info!("redis has room in memory again");
+            }
         }
     }
     shared.health.update(|state| state.server = Some(server));
