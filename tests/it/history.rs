@@ -25,11 +25,8 @@ async fn status(world: &World) -> Value {
 /// What the files say that are not complete.
 fn incomplete_files(world: &World) -> Vec<Minute> {
     let archive = Archive::new(&world.storage(), Symbol::new("BTCFDUSD").unwrap());
-    archive
-        .incomplete_since(Minute::EPOCH)
-        .unwrap()
-        .into_iter()
-        .collect()
+    let look = archive.incomplete_among(&archive.minutes().unwrap());
+    look.incomplete.into_iter().collect()
 }
 
 async fn newest_is_at_least(world: &World, minute: Minute) {

@@ -58,6 +58,20 @@ async fn a_redis_that_may_forget_or_is_nearly_full_is_said() {
     let (code, _, err) = world.ask("data-collector", &["status"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("degraded: redis memory: "), "{err}");
+    let again = "redis has room in memory again";
+    assert!(!collector.stderr().contains(again), "{}", collector.stderr());
+    for number in 0..16 {
+        let () = redis::cmd("DEL")
+            .arg(format!("ballast{number}"))
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+    eventually("memory is said to suffice again", LIMIT, async || {
+        !world.status().await.contains("redis memory: ") && collector.stderr().contains(again)
+    })
+    .await
+    .unwrap();
     collector.stop("INT").await;
 }
 

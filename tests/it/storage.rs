@@ -174,3 +174,52 @@ async fn a_window_of_one_minute_turns_without_anything_being_forgotten() {
         assert!(!log.contains(words), "{words} in {log}");
     }
 }
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "std makes no pipe; it is a test that starts the program which does"
+)]
+fn pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+/// Opening a pipe waits for its other end, as opening a file on a dead disk does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_in_storage_keeps_nobody_from_recording() {
+    let world = small_window(19).await;
+    let mut collector = world.collector();
+    let newest = world.assert_whole(world.now(), LIMIT).await.newest().unwrap();
+    assert_eq!(collector.stop("INT").await.0, Some(0));
+    let path = |ago: i64| {
+        let stamp = newest.offset(-ago).file_stamp();
+        world.storage().join(format!("trades_{stamp}.json"))
+    };
+    pipe(&path(20));
+    std::fs::create_dir(path(30)).unwrap();
+    let mut collector = world.collector();
+    let status = async || serde_json::from_str::<Value>(&world.status().await).unwrap_or(Value::Null);
+    eventually("both are said", LIMIT, async || {
+        let status = status().await;
+        let recording = status["websocket_connected"] == true;
+        recording
+            && status["degraded"].as_array().is_some_and(|reasons| {
+                reasons.iter().filter_map(Value::as_str).any(|reason| {
+                    reason.starts_with("files: not looked at for incomplete minutes: 2 files, the first: ")
+                        && reason.contains("not a regular file")
+                })
+            })
+    })
+    .await
+    .unwrap();
+    let log = collector.stderr();
+    for odd in [path(20), path(30)] {
+        let name = odd.file_name().unwrap().to_str().unwrap();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains(name) && line.contains(" WARN "));
+        assert_eq!(lines.count(), 1, "{name}: {log}");
+    }
+    assert_eq!(collector.stop("INT").await.0, Some(0));
+    assert!(path(30).is_dir() && !path(20).is_file());
+}

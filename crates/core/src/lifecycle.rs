@@ -30,8 +30,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(4);
 /// Time for tasks to end after they were cut off.
 const HARD_LIMIT: Duration = Duration::from_millis(200);
 
-/// How much longer a start may take after a sign of life.
-const START_EXTENSION_USEC: u32 = 120_000_000;
+/// How much longer a start may take after a sign of life: as long as `WatchdogSec` of the units allows later.
+const START_EXTENSION_USEC: u32 = 60_000_000;
 
 /// Readiness was reported.
 static READY: AtomicBool = AtomicBool::new(false);

@@ -67,7 +67,12 @@ impl Pulse {
 
     /// The tasks that do not go on, in words for the status.
     pub fn troubles(&self) -> Vec<String> {
-        let overdue = self.state().liveness.overdue(self.started.elapsed());
+        self.troubles_after(Duration::ZERO)
+    }
+
+    /// The tasks that will not have gone on if nothing is heard for so long from now.
+    pub fn troubles_after(&self, silence: Duration) -> Vec<String> {
+        let overdue = self.state().liveness.overdue(self.started.elapsed() + silence);
         let words = overdue.iter().map(|late| {
             let seconds = late.silent_for.as_secs();
             format!("task {} is stuck: no sign of life for {seconds} s", late.part)

@@ -27,13 +27,19 @@ pub(crate) enum Part {
     /// The memory of the server is nearly full.
     RedisMemory,
     Storage,
+    /// The window is not loaded yet, for longer than that takes.
+    Window,
+    /// Files could not be looked at for minutes to heal.
+    Files,
+    /// Old files could not be removed, or the files not be counted.
+    Retention,
     Market,
     Metrics,
 }
 
 impl Part {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Stream,
         Self::Trades,
         Self::History,
@@ -43,6 +49,9 @@ impl Part {
         Self::Redis,
         Self::RedisMemory,
         Self::Storage,
+        Self::Window,
+        Self::Files,
+        Self::Retention,
         Self::Market,
         Self::Metrics,
     ];
@@ -59,8 +68,29 @@ impl Part {
             Self::Redis => "redis",
             Self::RedisMemory => "redis_memory",
             Self::Storage => "storage",
+            Self::Window => "window",
+            Self::Files => "files",
+            Self::Retention => "retention",
             Self::Market => "market",
             Self::Metrics => "metrics",
+        }
+    }
+}
+
+/// What is read before the window is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reading {
+    #[default]
+    Storage,
+    Redis,
+}
+
+impl Reading {
+    /// For a person.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Storage => "reading storage",
+            Self::Redis => "reading redis",
         }
     }
 }
@@ -76,6 +106,8 @@ pub(crate) struct Snapshot {
     pub(crate) backfill: Backfill,
     pub(crate) recorder: RecorderCounts,
     pub(crate) counters: BTreeMap<&'static str, u64>,
+    /// Of use until the window is loaded.
+    pub(crate) reading: Reading,
     /// The server, as it was last asked.
     pub(crate) server: Option<ServerState>,
     /// The files, as they were last counted.

@@ -23,14 +23,8 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// Those that begin when the keys are ours. `Trades` begins when the window is loaded.
-    const OF_AN_OWNER: [Self; 5] = [
-        Self::Persist,
-        Self::Books,
-        Self::History,
-        Self::Market,
-        Self::Status,
-    ];
+    /// Those that begin when the keys are ours. `Books` and `Trades` begin when the window is loaded.
+    const OF_AN_OWNER: [Self; 4] = [Self::Persist, Self::History, Self::Market, Self::Status];
 
     fn name(self) -> &'static str {
         match self {
@@ -48,8 +42,8 @@ impl Task {
 /// Longest piece of work with Redis and files, besides what Redis may take: sixty files and their fsync.
 const WRITING: Duration = Duration::from_secs(90);
 
-/// What the beginning may take besides: the first look at the window and at the files of a week, and the
-/// question to the exchange where to begin.
+/// What the trades' beginning may take besides: the question to the exchange where to begin. Loading the window
+/// gets nothing besides: it gives signs as it proceeds.
 pub(crate) const BEGINNING: Duration = Duration::from_secs(300);
 
 /// Commands that one piece of work makes one after the other.
@@ -79,11 +73,18 @@ impl Signs {
         }
     }
 
-    /// The keys are ours: from now on every task is expected.
+    /// The keys are ours: from now on the tasks are expected that do not wait for the window.
     pub(crate) fn begin(&self) {
         for task in Task::OF_AN_OWNER {
-            self.pulse.beat(task.name(), BEGINNING + self.limit(task));
+            self.sign(task, Duration::ZERO);
         }
+    }
+
+    /// The window is loaded: from now on every task is expected.
+    pub(crate) fn begin_recording(&self) {
+        self.sign(Task::Persist, Duration::ZERO);
+        self.sign(Task::Books, Duration::ZERO);
+        self.sign(Task::Trades, BEGINNING);
     }
 
     /// A task did a piece of work, or waits with a reason, for so long.
@@ -141,14 +142,32 @@ mod tests {
         }
     }
 
+    /// Nothing is heard of the persisting task, as of one that waits for a disk: named after two minutes, and
+    /// the watchdog, which is not fed from then on, ends the program a minute later.
     #[test]
-    fn an_owner_expects_every_task_and_a_standby_only_the_lease() {
+    fn a_start_that_hangs_is_named_after_two_minutes() {
+        let pulse = Pulse::default();
+        signs(pulse.clone()).begin();
+        let after = |seconds| pulse.troubles_after(Duration::from_secs(seconds));
+        assert_eq!(after(110), Vec::<String>::new());
+        assert!(
+            after(125)
+                .iter()
+                .any(|words| words.starts_with("task persist is stuck")),
+            "{:?}",
+            after(125)
+        );
+    }
+
+    #[test]
+    fn every_task_is_expected_from_when_it_begins() {
         let pulse = Pulse::default();
         let signs = signs(pulse.clone());
         signs.sign(Task::Lease, Duration::ZERO);
         assert_eq!(pulse.parts(), ["lease"]);
         signs.begin();
-        signs.sign(Task::Trades, Duration::ZERO);
+        assert_eq!(pulse.parts(), ["history", "lease", "market", "persist", "status"]);
+        signs.begin_recording();
         assert_eq!(
             pulse.parts(),
             [

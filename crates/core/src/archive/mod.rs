@@ -12,9 +12,10 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use self::error::ArchiveError;
-pub use self::listing::Usage;
+pub use self::listing::{Expired, Failures, Look, Usage};
 
 use self::error::KEPT_ASIDE_LIMIT;
+use self::listing::{is_temporary_name, not_a_file};
 use crate::model::MinuteFootprint;
 use crate::rotating_file::{DIRECTORY_MODE, FILE_MODE};
 use crate::store::{decode_minute, encode_minute_pretty};
@@ -65,7 +66,8 @@ impl Archive {
             .join(format!("trades_{}.json", minute.file_stamp()))
     }
 
-    /// Makes sure that the directory exists and removes temporary files that a crash left behind.
+    /// Makes sure that the directory exists and removes temporary files that a crash left behind: regular files
+    /// under a name that is given here.
     ///
     /// # Errors
     /// [`ArchiveError::Io`].
@@ -73,12 +75,14 @@ impl Archive {
         self.make_directory()?;
         let failed = |source| self.failure("read", &self.directory, source);
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            if name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX) {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            let is_ours = entry.file_name().to_str().is_some_and(is_temporary_name)
+                && entry
+                    .file_type()
+                    .map_err(|source| self.failure("read", &path, source))?
+                    .is_file();
+            if is_ours {
                 fs::remove_file(&path).map_err(|source| self.failure("remove", &path, source))?;
             }
         }
@@ -202,14 +206,13 @@ impl Archive {
     }
 
     fn existing(&self, path: &Path) -> Result<Option<Vec<u8>>, ArchiveError> {
-        let length = match fs::metadata(path) {
+        let metadata = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            metadata => metadata
-                .map_err(|source| self.failure("read", path, source))?
-                .len(),
+            metadata => metadata.map_err(|source| self.failure("read", path, source))?,
         };
-        if length > MAX_FILE_BYTES {
-            // Too large to be a minute: kept aside like any other foreign content.
+        if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+            // No minute: kept aside like any other foreign content. A pipe must not be opened, that would wait
+            // for its other end.
             return Ok(Some(Vec::new()));
         }
         fs::read(path)
@@ -236,10 +239,10 @@ impl Archive {
             .and_then(|stem| stem.to_str())
             .unwrap_or_default();
         let temporary = self.directory.join(format!(".{stamp}{TEMPORARY_SUFFIX}"));
+        self.clear(&temporary)?;
         let written = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(FILE_MODE)
             .open(&temporary)
             .and_then(|mut file| {
@@ -253,6 +256,19 @@ impl Archive {
             return Err(self.failure("write", path, source));
         }
         Ok(())
+    }
+
+    /// Removes what an earlier attempt left under the name of a temporary file. A link or a pipe is not from
+    /// here and stays.
+    fn clear(&self, temporary: &Path) -> Result<(), ArchiveError> {
+        match fs::symlink_metadata(temporary) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(metadata) if metadata.is_file() => {
+                fs::remove_file(temporary).map_err(|source| self.failure("remove", temporary, source))
+            }
+            Ok(_) => Err(self.failure("write", temporary, not_a_file())),
+            Err(source) => Err(self.failure("read", temporary, source)),
+        }
     }
 
     /// Makes a file durable, or the names in a directory.

@@ -82,7 +82,14 @@ fn minutes_that_are_not_complete_are_found_and_marked() {
     assert_eq!(archive.file_all(&minutes).unwrap(), []);
     let found = |since: i64| -> Vec<Minute> {
         let since = minutes[0].minute.offset(since);
-        archive.incomplete_since(since).unwrap().into_iter().collect()
+        let from = archive
+            .minutes()
+            .unwrap()
+            .into_iter()
+            .filter(|minute| *minute >= since);
+        let look = archive.incomplete_among(&from.collect::<Vec<_>>());
+        assert_eq!(look.failures.count(), 0);
+        look.incomplete.into_iter().collect()
     };
     assert_eq!(found(0), [minutes[1].minute, minutes[3].minute]);
     assert_eq!(found(2), [minutes[3].minute]);
@@ -118,14 +125,14 @@ fn only_old_minutes_of_this_market_are_removed() {
     let before = archive.usage().unwrap();
     assert_eq!(before.files, 7);
     assert!(before.bytes > 1000, "{before:?}");
-    assert_eq!(archive.expire(minutes[5].minute, 100).unwrap(), 1);
+    assert_eq!(archive.expire(minutes[5].minute, 100).unwrap().removed, 1);
     let left: Vec<bool> = (0..6)
         .map(|place| path(place).symlink_metadata().is_ok())
         .collect();
     assert_eq!(left, [true, true, true, true, false, true]);
     assert!(strange.exists());
-    assert_eq!(archive.expire(minutes[5].minute.next(), 0).unwrap(), 0);
-    assert_eq!(archive.expire(minutes[5].minute.next(), 2).unwrap(), 1);
+    assert_eq!(archive.expire(minutes[5].minute.next(), 0).unwrap().removed, 0);
+    assert_eq!(archive.expire(minutes[5].minute.next(), 2).unwrap().removed, 1);
     assert_eq!(
         Archive::new(Path::new("/nowhere"), archive.symbol.clone())
             .usage()
@@ -165,6 +172,122 @@ fn what_a_crash_left_behind_is_removed_at_the_start() {
     archive.prepare().unwrap();
     assert!(!leftover.exists());
     assert_eq!(archive.minutes().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_not_from_here_stays_at_the_start() {
+    let (directory, archive) = archive();
+    archive.prepare().unwrap();
+    let names = [
+        ".trades_mine.tmp",
+        ".trades_20251122_0615_old.tmp",
+        ".trades_.tmp",
+    ];
+    for name in names {
+        fs::write(archive.directory.join(name), "mine").unwrap();
+    }
+    let elsewhere = directory.path().join("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    let stamp = minute(1, true).minute.file_stamp();
+    let link = archive.directory.join(format!(".trades_{stamp}.tmp"));
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    archive.prepare().unwrap();
+    for name in names {
+        assert!(archive.directory.join(name).exists(), "{name}");
+    }
+    assert!(link.is_symlink());
+    // Nothing is written through the link either, and the reason names it.
+    let error = archive.file(&minute(1, true)).unwrap_err();
+    assert!(error.to_string().contains(link.to_str().unwrap()), "{error}");
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "half a minute").unwrap();
+    assert_eq!(archive.file(&minute(1, true)).unwrap(), Filed::Written);
+}
+
+/// A pipe, whose opening would wait for somebody who writes.
+#[expect(
+    clippy::disallowed_types,
+    reason = "std makes no pipe; it is a test that starts the program which does"
+)]
+fn pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+/// Does it elsewhere, so that a test that would wait forever fails.
+fn within_limit<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, outcome) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    outcome.recv_timeout(std::time::Duration::from_secs(30)).unwrap()
+}
+
+#[test]
+fn what_is_no_file_keeps_nobody_from_the_others() {
+    let (_directory, archive) = archive();
+    let at = |offset: i64| {
+        let mut footprint = minute(2, false);
+        footprint.minute = footprint.minute.offset(offset);
+        footprint
+    };
+    let minutes: Vec<MinuteFootprint> = (0..5).map(at).collect();
+    archive.file_all(&minutes).unwrap();
+    let path = |place: usize| archive.path_of(minutes[place].minute);
+    for place in [0, 2] {
+        fs::remove_file(path(place)).unwrap();
+    }
+    fs::create_dir(path(0)).unwrap();
+    pipe(&path(2));
+    fs::remove_file(path(4)).unwrap();
+    let all: Vec<Minute> = minutes.iter().map(|footprint| footprint.minute).collect();
+    let looking = archive.clone();
+    let look = within_limit(move || looking.incomplete_among(&all));
+    let found: Vec<Minute> = look.incomplete.into_iter().collect();
+    assert_eq!(found, [minutes[1].minute, minutes[3].minute]);
+    assert_eq!(look.failures.count(), 2);
+    let ArchiveError::Io { path: named, .. } = &look.failures.first()[0] else {
+        panic!("{:?}", look.failures);
+    };
+    assert_eq!(*named, path(0));
+    // Neither is it removed for its age, and a minute that comes finds its place.
+    let (expiring, end) = (archive.clone(), minutes[4].minute);
+    let expired = within_limit(move || expiring.expire(end, 100)).unwrap();
+    assert_eq!((expired.removed, expired.failures.count()), (2, 0));
+    let (filing, late) = (archive.clone(), minutes[2].clone());
+    let filed = within_limit(move || filing.file(&late)).unwrap();
+    assert_eq!(filed, Filed::KeptAside);
+    assert!(path(0).is_dir() && path(2).is_file());
+    assert!(path(2).with_extension("json.kept-1").exists());
+}
+
+/// Seen through a path that is too long for a name behind it, every file of the directory fails, for root too.
+#[test]
+fn a_file_that_cannot_be_removed_keeps_nobody_from_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = fs::canonicalize(directory.path()).unwrap();
+    let mut deep = base.clone();
+    while deep.as_os_str().len() < 4_085 {
+        let room = (4_086 - deep.as_os_str().len()).min(200);
+        deep.push("d".repeat(room));
+    }
+    fs::create_dir_all(&deep).unwrap();
+    let near = base.join("near");
+    std::os::unix::fs::symlink(&deep, &near).unwrap();
+    let symbol = Symbol::new("BTCFDUSD").unwrap();
+    let (near, far) = (Archive::new(&near, symbol.clone()), Archive::new(&deep, symbol));
+    let minutes: Vec<MinuteFootprint> = (0..7)
+        .map(|offset| {
+            let mut footprint = minute(1, true);
+            footprint.minute = footprint.minute.offset(offset);
+            footprint
+        })
+        .collect();
+    near.file_all(&minutes).unwrap();
+    let end = minutes[6].minute.next();
+    let expired = far.expire(end, 100).unwrap();
+    assert_eq!((expired.removed, expired.failures.count()), (0, 7));
+    assert_eq!(expired.failures.first().len(), 5);
+    assert_eq!(near.expire(end, 100).unwrap().removed, 7);
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub(crate) enum RestError {
         limit: usize,
     },
     /// The exchange refused.
-    #[error("{path} answered status {status}, code {code:?}: {message}")]
+    #[error("{path} answered {}", answer(*status, *code, message))]
     Rejected {
         /// Path of the request.
         path: &'static str,
@@ -158,7 +158,7 @@ pub(crate) enum SocketError {
     #[error("no stream connection within {} s", .0.as_secs())]
     ConnectTimeout(Duration),
     /// The other side closed it.
-    #[error("the exchange closed the stream: code {code:?} {reason}")]
+    #[error("the exchange closed the stream{}", closing(*code, reason))]
     Closed {
         /// Code of the close frame, if there was one.
         code: Option<u16>,
@@ -177,5 +177,80 @@ impl SocketError {
         let header = answer.headers().get("retry-after");
         let retry_after = RetryAfter::read(header.map(|value| value.to_str().unwrap_or("")));
         Some((answer.status().as_u16(), retry_after))
+    }
+}
+
+/// A refusal in words: the status, and of the code and the exchange's words what there is.
+fn answer(status: u16, code: Option<i64>, message: &str) -> String {
+    with_words(
+        code.map_or_else(
+            || format!("status {status}"),
+            |code| format!("status {status}, code {code}"),
+        ),
+        message,
+    )
+}
+
+/// What the close frame said, as far as there was one.
+fn closing(code: Option<u16>, reason: &str) -> String {
+    with_words(
+        code.map_or_else(String::new, |code| format!(" with code {code}")),
+        reason,
+    )
+}
+
+fn with_words(what: String, words: &str) -> String {
+    if words.trim().is_empty() {
+        what
+    } else {
+        format!("{what}: {words}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(code: Option<i64>, message: &str) -> String {
+        let message = message.to_owned();
+        let (path, status) = ("/api/v3/depth", 400);
+        RestError::Rejected {
+            path,
+            status,
+            code,
+            message,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_refusal_is_said_in_words_and_without_what_it_lacks() {
+        assert_eq!(
+            rejected(Some(-1121), "Invalid symbol."),
+            "/api/v3/depth answered status 400, code -1121: Invalid symbol."
+        );
+        assert_eq!(
+            rejected(Some(-1121), ""),
+            "/api/v3/depth answered status 400, code -1121"
+        );
+        assert_eq!(rejected(None, "gone"), "/api/v3/depth answered status 400: gone");
+        assert_eq!(rejected(None, " "), "/api/v3/depth answered status 400");
+    }
+
+    #[test]
+    fn a_closed_stream_is_said_in_words_and_without_what_it_lacks() {
+        let closed = |code, reason: &str| {
+            let reason = reason.to_owned();
+            SocketError::Closed { code, reason }.to_string()
+        };
+        assert_eq!(
+            closed(Some(1008), "too slow"),
+            "the exchange closed the stream with code 1008: too slow"
+        );
+        assert_eq!(closed(None, ""), "the exchange closed the stream");
+        assert_eq!(
+            closed(Some(1000), ""),
+            "the exchange closed the stream with code 1000"
+        );
     }
 }

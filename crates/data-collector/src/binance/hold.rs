@@ -140,7 +140,10 @@ impl HoldFile {
 
     /// What is left of the remembered order; `None` when there is none that is still in force here.
     pub(crate) fn recall(&self, now: &Moment) -> Option<Order> {
-        // Where it cannot be read it could not be written either.
+        // Where it cannot be read it could not be written either. A pipe would be waited for.
+        if !fs::metadata(&self.path).is_ok_and(|found| found.is_file()) {
+            return None;
+        }
         let text = fs::read_to_string(&self.path).ok()?;
         let Ok(record) = serde_json::from_str::<Record>(&text) else {
             // Judged by its age, so that it ends.
@@ -269,5 +272,23 @@ mod tests {
             assert_eq!(first.boot, second.boot);
             assert!(first.millis <= second.millis);
         }
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "std makes no pipe; it is a test that starts the program which does"
+    )]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".rest_hold");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let (done, recalled) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let file = HoldFile::new(path, "a".to_owned());
+            done.send(file.recall(&moment(100, None)).is_none())
+        });
+        assert_eq!(recalled.recv_timeout(Duration::from_secs(30)), Ok(true));
     }
 }

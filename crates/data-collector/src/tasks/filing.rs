@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strategy_core::archive::{Archive, ArchiveError};
+use strategy_core::archive::{Archive, ArchiveError, Failures, Look};
 use strategy_core::model::MinuteFootprint;
 use strategy_core::telemetry::error_chain;
 use strategy_core::time::Minute;
@@ -14,12 +14,19 @@ use crate::clock::Uptime;
 use crate::error::CollectorError;
 use crate::health::Part;
 use crate::shared::Shared;
+use crate::signs::Task;
 
 /// How often storage that could not be written is tried again.
 pub(super) const STORAGE_RETRY: Duration = Duration::from_secs(10);
 
 /// Most files that wait to be marked while storage cannot be written; beyond it the oldest stays as it is.
 const OWED_LIMIT: usize = 360;
+
+/// How long after a look that did not see every file the next one follows.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
+
+/// Files that are looked at between two signs of life.
+const LOOKS_AT_ONCE: usize = 500;
 
 /// Writes the files of one market.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub(super) struct Filing {
     owed: BTreeSet<Minute>,
     /// The files were looked through for minutes that are not complete.
     looked: bool,
+    /// When they are looked through again, after a look that did not see all of them.
+    look_due: Option<Uptime>,
 }
 
 impl Filing {
@@ -43,6 +52,7 @@ impl Filing {
             due: None,
             owed: BTreeSet::new(),
             looked: false,
+            look_due: None,
         }
     }
 
@@ -139,29 +149,98 @@ impl Filing {
         }
     }
 
-    /// Looks once, at the start, for files that earlier runs left incomplete; `newest` is the newest minute of
-    /// the window.
+    /// True when the files are to be looked through again.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.look_due.is_some_and(|due| self.shared.uptime() >= due)
+    }
+
+    /// Looks for files that earlier runs left incomplete: once, at the start, and again while not every file
+    /// could be looked at. `newest` is the newest minute of the window.
     pub(super) async fn look_for_incomplete(&mut self, newest: Option<Minute>) {
-        let Some(newest) = newest.filter(|_| !self.looked) else {
+        let Some(newest) = newest.filter(|_| !self.looked || self.is_look_due()) else {
             return;
         };
         self.looked = true;
-        let archive = self.archive.clone();
-        let since = newest.offset(-HEAL_MINUTES);
-        match in_background(move || archive.incomplete_since(since)).await {
-            Ok(found) if found.is_empty() => {}
-            Ok(found) => {
-                tracing::info!(
-                    minutes = found.len(),
-                    "files of earlier runs are not complete: asked for again after the window"
-                );
-                self.shared.incomplete_files().extend(found);
+        self.look_due = None;
+        let look = match self.look_since(newest.offset(-HEAL_MINUTES)).await {
+            Ok(look) => look,
+            Err(error) => {
+                let chain = error_chain(&error);
+                if self.look_again(format!(
+                    "files: storage cannot be looked through for incomplete minutes: {chain}"
+                )) {
+                    tracing::warn!(
+                        error = chain,
+                        "the files could not be looked through for incomplete minutes: tried again later"
+                    );
+                }
+                return;
             }
-            Err(error) => tracing::warn!(
-                error = error_chain(&error),
-                "the files could not be looked through for incomplete minutes"
-            ),
+        };
+        if !look.incomplete.is_empty() {
+            tracing::info!(
+                minutes = look.incomplete.len(),
+                "files of earlier runs are not complete: asked for again after the window"
+            );
+            self.shared.incomplete_files().extend(look.incomplete);
         }
+        let Some(words) = failures_in_words(&look.failures) else {
+            if self.shared.health.recover(Part::Files) {
+                tracing::info!("every file could be looked at again");
+            }
+            return;
+        };
+        if self.look_again(format!("files: not looked at for incomplete minutes: {words}")) {
+            log_failures(
+                &look.failures,
+                "a file cannot be looked at: whether its minute is complete is not known",
+            );
+        }
+    }
+
+    /// Not every file was seen. True if this was not known yet.
+    fn look_again(&mut self, reason: String) -> bool {
+        self.look_due = Some(self.shared.uptime() + LOOK_AGAIN);
+        self.shared.health.degrade(Part::Files, reason)
+    }
+
+    /// Looks at the files from `since` on, slice by slice, so that a slow disk is no hanging.
+    async fn look_since(&self, since: Minute) -> Result<Look, CollectorError> {
+        let archive = self.archive.clone();
+        let mut minutes = in_background(move || archive.minutes()).await?;
+        minutes.retain(|minute| *minute >= since);
+        let mut whole = Look::default();
+        for slice in minutes.chunks(LOOKS_AT_ONCE) {
+            if self.shared.stop.is_cancelled() {
+                break;
+            }
+            let (archive, slice) = (self.archive.clone(), slice.to_vec());
+            let look = in_background(move || Ok(archive.incomplete_among(&slice))).await?;
+            whole.incomplete.extend(look.incomplete);
+            whole.failures.add(look.failures);
+            self.shared.signs.sign(Task::Persist, Duration::ZERO);
+        }
+        Ok(whole)
+    }
+}
+
+/// How many files failed, and how the first did; `None` if none did.
+pub(super) fn failures_in_words(failures: &Failures) -> Option<String> {
+    let first = error_chain(failures.first().first()?);
+    Some(match failures.count() {
+        1 => first,
+        count => format!("{count} files, the first: {first}"),
+    })
+}
+
+/// Names the first files that failed, and says how many others did.
+pub(super) fn log_failures(failures: &Failures, what: &'static str) {
+    for error in failures.first() {
+        tracing::warn!(error = error_chain(error), "{what}");
+    }
+    let others = failures.count().saturating_sub(failures.first().len());
+    if others > 0 {
+        tracing::warn!(files = others, "so it is with further files");
     }
 }
 
@@ -187,4 +266,74 @@ async fn in_background<T: Send + 'static>(
         .await
         .map_err(CollectorError::FileWork)?
         .map_err(CollectorError::Archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tasks::fixture;
+
+    fn reasons(shared: &Shared) -> Vec<String> {
+        shared.health.snapshot().reasons(shared.clock.now())
+    }
+
+    #[tokio::test]
+    async fn an_odd_entry_is_named_and_the_other_files_are_healed() {
+        let storage = tempfile::tempdir().unwrap();
+        let shared = fixture::shared(storage.path(), Duration::ZERO);
+        let archive = Archive::new(storage.path(), shared.settings.symbol.clone());
+        let newest = Minute::from_number(29_396_534).unwrap();
+        let (odd, lacking) = (newest.offset(-9), newest.offset(-5));
+        archive.file(&MinuteFootprint::empty(lacking, false)).unwrap();
+        fs::create_dir(archive.path_of(odd)).unwrap();
+        let mut filing = Filing::new(Arc::clone(&shared), archive.clone());
+        filing.look_for_incomplete(Some(newest)).await;
+        let found: Vec<Minute> = shared.incomplete_files().iter().copied().collect();
+        assert_eq!(found, [lacking]);
+        let said = reasons(&shared);
+        let path = archive.path_of(odd).display().to_string();
+        assert!(said[0].starts_with("files: not looked at"), "{said:?}");
+        assert!(
+            said[0].contains(&path) && said[0].contains("not a regular file"),
+            "{said:?}"
+        );
+        // Not sooner than it is due; then the mended directory is seen.
+        fs::remove_dir(archive.path_of(odd)).unwrap();
+        archive.file(&MinuteFootprint::empty(odd, false)).unwrap();
+        filing.look_for_incomplete(Some(newest)).await;
+        assert_eq!(reasons(&shared).len(), 1);
+        filing.look_due = Some(shared.uptime());
+        filing.look_for_incomplete(Some(newest)).await;
+        let found: Vec<Minute> = shared.incomplete_files().iter().copied().collect();
+        assert_eq!(found, [odd, lacking]);
+        assert_eq!(reasons(&shared), Vec::<String>::new());
+        assert!(filing.look_due.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_look_that_failed_as_a_whole_is_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = directory.path().join("storage");
+        fs::write(&storage, "no directory").unwrap();
+        let shared = fixture::shared(&storage, Duration::ZERO);
+        let archive = Archive::new(&storage, shared.settings.symbol.clone());
+        let newest = Minute::from_number(29_396_534).unwrap();
+        let mut filing = Filing::new(Arc::clone(&shared), archive.clone());
+        filing.look_for_incomplete(Some(newest)).await;
+        let said = reasons(&shared);
+        assert!(
+            said[0].starts_with("files: storage cannot be looked through"),
+            "{said:?}"
+        );
+        assert!(!filing.is_look_due() && filing.look_due.is_some());
+        fs::remove_file(&storage).unwrap();
+        archive.file(&MinuteFootprint::empty(newest, false)).unwrap();
+        filing.look_due = Some(shared.uptime());
+        assert!(filing.is_look_due());
+        filing.look_for_incomplete(Some(newest)).await;
+        assert!(shared.incomplete_files().contains(&newest));
+        assert_eq!(reasons(&shared), Vec::<String>::new());
+    }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
                 shared.redis_answers();
                 if !owner {
                     owner = true;
-                    lifecycle::notify_status("recording");
+                    lifecycle::notify_status("loading the window");
                     shared.signs.begin();
                     tracing::info!(owner = shared.token.as_str(), "this collector owns the keys");
                     shared.owned.send_replace(true);

@@ -4,6 +4,8 @@ pub(crate) mod anchor;
 pub(crate) mod backfill;
 pub(crate) mod depth;
 mod filing;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod market;

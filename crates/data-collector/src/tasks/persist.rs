@@ -19,10 +19,11 @@ use strategy_core::time::Minute;
 use tokio::time::timeout;
 
 use crate::error::CollectorError;
+use crate::health::Reading;
 use crate::outbox::Waiting;
 use crate::recent::Recent;
 use crate::shared::Shared;
-use crate::signs::{BEGINNING, Task};
+use crate::signs::Task;
 use crate::tasks::filing::{Filing, STORAGE_RETRY};
 use crate::tasks::unsaved::Unsaved;
 
@@ -67,6 +68,7 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
         return Ok(());
     }
     task.unsaved.recall(&shared).await?;
+    shared.signs.sign(Task::Persist, Duration::ZERO);
     task.work().await?;
     task.last_flush().await
 }
@@ -160,6 +162,10 @@ impl PersistTask {
             self.load().await?;
         }
         self.set_aside_future().await?;
+        if self.filing.is_look_due() {
+            let newest = self.image.as_ref().and_then(WindowImage::newest);
+            self.filing.look_for_incomplete(newest).await;
+        }
         let waiting = self.shared.outbox.take();
         if waiting.is_empty() && !self.filing.is_due() {
             return Ok(());
@@ -207,6 +213,7 @@ impl PersistTask {
     /// Reads the window. Minutes that were stored and are not there any more are put into the outbox.
     async fn load(&mut self) -> Result<(), Interruption> {
         let settings = &self.shared.settings;
+        self.reads(Reading::Redis);
         let content = self.store.load_window(&settings.symbol).await?;
         let image = match content {
             WindowContent::Whole(image) => image,
@@ -247,9 +254,16 @@ impl PersistTask {
             }
         }
         self.connections = self.store.connections();
+        self.shared.signs.sign(Task::Persist, Duration::ZERO);
+        self.reads(Reading::Storage);
         self.filing.look_for_incomplete(image.newest()).await;
         self.adopt(image);
         Ok(())
+    }
+
+    /// Says what the loading of the window waits for.
+    fn reads(&self, reading: Reading) {
+        self.shared.health.update(|state| state.reading = reading);
     }
 
     fn other_symbol(&self, found: Symbol) -> Interruption {
@@ -300,9 +314,7 @@ impl PersistTask {
         self.shared.window.send_replace(Some(Arc::new(image.clone())));
         self.image = Some(image);
         if first {
-            // The long promise of the beginning is over.
-            self.shared.signs.sign(Task::Persist, Duration::ZERO);
-            self.shared.signs.sign(Task::Trades, BEGINNING);
+            self.shared.signs.begin_recording();
             lifecycle::notify_ready();
         }
     }

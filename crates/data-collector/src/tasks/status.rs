@@ -8,12 +8,17 @@ use strategy_core::lifecycle::notify_status;
 use strategy_core::store::{CollectorStatus, Store};
 use tokio::time::timeout;
 
+use crate::clock::Uptime;
 use crate::error::CollectorError;
+use crate::health::Part;
 use crate::shared::Shared;
 use crate::signs::Task;
 
 /// How often the status is written.
 const EVERY: Duration = Duration::from_secs(2);
+
+/// How long loading the window may take until that is a reason to be named.
+const LOADING: Duration = Duration::from_secs(20);
 
 /// Longest time for one write while the program runs, and for the last one.
 const WRITE_LIMITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(300));
@@ -27,7 +32,9 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     if !shared.owned().await {
         return Ok(());
     }
+    let begun = shared.uptime();
     loop {
+        look_at_window(&shared, begun);
         // Dropped when the program stops: the last write follows.
         let _stopped = shared
             .stop
@@ -43,6 +50,29 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), CollectorError> {
     Ok(())
 }
 
+/// Until the window is loaded nothing is recorded, and the task that loads it may be the one that hangs. `begun`
+/// is when the keys were ours.
+fn look_at_window(shared: &Shared, begun: Uptime) {
+    if shared.window.borrow().is_some() {
+        if shared.health.recover(Part::Window) {
+            tracing::info!("the window is loaded");
+        }
+        return;
+    }
+    let waited = shared.uptime().saturating_sub(begun);
+    if waited < LOADING {
+        return;
+    }
+    let reading = shared.health.snapshot().reading.words();
+    let words = format!(
+        "the window is not loaded yet: {reading} for {} s",
+        waited.as_secs()
+    );
+    if shared.health.degrade(Part::Window, words.clone()) {
+        tracing::warn!("{words}: nothing is recorded until it is");
+    }
+}
+
 async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
     let status = status(shared, is_running);
     let limit = if is_running {
@@ -51,7 +81,7 @@ async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
         WRITE_LIMITS.1
     };
     if is_running {
-        notify_status(&words(&status));
+        notify_status(&words(&status, shared.window.borrow().is_some()));
     }
     // A status that cannot be written expires, which says the same.
     if let Ok(Err(error)) = timeout(limit, store.put_collector_status(&status)).await {
@@ -63,7 +93,14 @@ async fn write(shared: &Shared, store: &mut Store, is_running: bool) {
 }
 
 /// The status in one line, for systemd.
-fn words(status: &CollectorStatus) -> String {
+fn words(status: &CollectorStatus, loaded: bool) -> String {
+    if !loaded {
+        return if status.degraded.is_empty() {
+            format!("loading the window of {}", status.symbol)
+        } else {
+            status.degraded.join("; ")
+        };
+    }
     let (minutes, books) = (status.trade_window_count, status.depth_snapshots_count);
     let stored = format!("{minutes} minutes and {books} books in redis");
     if status.degraded.is_empty() {
@@ -118,5 +155,89 @@ fn status(shared: &Shared, is_running: bool) -> CollectorStatus {
         backfill: state.backfill,
         degraded,
         counters,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use market_sim::wait::eventually;
+    use strategy_core::store::WindowImage;
+    use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::tasks::{fixture, persist};
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// What the status and systemd are told.
+    fn told(shared: &Shared) -> (Vec<String>, String) {
+        look_at_window(shared, Uptime::ZERO);
+        let status = status(shared, true);
+        let words = words(&status, shared.window.borrow().is_some());
+        (status.degraded, words)
+    }
+
+    #[tokio::test]
+    async fn a_start_is_not_called_recording_and_has_its_time() {
+        let storage = tempfile::tempdir().unwrap();
+        let shared = fixture::shared(storage.path(), Duration::from_secs(5));
+        let (degraded, words) = told(&shared);
+        assert_eq!(degraded, Vec::<String>::new());
+        assert_eq!(words, "loading the window of BTCFDUSD");
+    }
+
+    /// The only thread that may read files waits, as it would for a dead disk.
+    #[test]
+    fn a_start_whose_storage_hangs_is_not_healthy() {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (release, hangs) = std::sync::mpsc::channel::<()>();
+            let disk = tokio::task::spawn_blocking(move || hangs.recv().is_ok());
+            let storage = tempfile::tempdir().unwrap();
+            let shared = fixture::shared(storage.path(), Duration::from_secs(34));
+            shared.owned.send_replace(true);
+            let mut tasks = JoinSet::new();
+            tasks.spawn(persist::run(Arc::clone(&shared)));
+            tokio::task::yield_now().await;
+            let (degraded, words) = told(&shared);
+            let said = "the window is not loaded yet: reading storage for 34 s since ";
+            assert!(degraded[0].starts_with(said), "{degraded:?}");
+            assert!(!words.contains("recording") && words.starts_with(said), "{words}");
+            release.send(()).unwrap();
+            assert!(disk.await.unwrap());
+            // There is no server at this address.
+            eventually("redis is what is waited for", LIMIT, async || {
+                told(&shared)
+                    .0
+                    .iter()
+                    .any(|reason| reason.contains("reading redis for "))
+            })
+            .await
+            .unwrap();
+            shared.window.send_replace(Some(Arc::new(WindowImage::default())));
+            let (degraded, _) = told(&shared);
+            assert!(
+                !degraded.iter().any(|reason| reason.contains("window")),
+                "{degraded:?}"
+            );
+            shared.intake_done.cancel();
+            shared.stop.cancel();
+            tasks.join_next().await.unwrap().unwrap().unwrap();
+        });
+    }
+
+    #[tokio::test]
+    async fn a_loaded_window_is_recorded() {
+        let storage = tempfile::tempdir().unwrap();
+        let shared = fixture::shared(storage.path(), Duration::from_secs(34));
+        shared.window.send_replace(Some(Arc::new(WindowImage::default())));
+        let (degraded, words) = told(&shared);
+        assert_eq!(degraded, Vec::<String>::new());
+        assert_eq!(words, "recording BTCFDUSD: 0 minutes and 0 books in redis");
     }
 }
