@@ -111,22 +111,10 @@ impl Signs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::fixture;
 
     fn signs(pulse: Pulse) -> Signs {
-        let store = StoreOptions {
-            host: String::new(),
-            port: 1,
-            db: 0,
-            username: String::new(),
-            password: None,
-            tls: false,
-            key_prefix: String::new(),
-            socket_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            tls_ca: None,
-            meter: std::sync::Arc::default(),
-        };
-        Signs::new(pulse, &store, Duration::from_secs(30))
+        Signs::new(pulse, &fixture::store(), Duration::from_secs(30))
     }
 
     /// A request may wait for the budget and then for its answer: that is no hanging.

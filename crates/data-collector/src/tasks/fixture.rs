@@ -17,11 +17,9 @@ use crate::binance::transport::TransportOptions;
 use crate::shared::{Settings, Shared};
 use crate::signs::Signs;
 
-/// Files in `storage`; the program began so long ago.
-pub(crate) fn shared(storage: &Path, uptime: Duration) -> Arc<Shared> {
-    let started = Instant::now().checked_sub(uptime).unwrap();
-    let symbol = Symbol::new("BTCFDUSD").unwrap();
-    let store = StoreOptions {
+/// Redis, where there is none.
+pub(crate) fn store() -> StoreOptions {
+    StoreOptions {
         host: "127.0.0.1".to_owned(),
         port: 1,
         db: 0,
@@ -33,7 +31,14 @@ pub(crate) fn shared(storage: &Path, uptime: Duration) -> Arc<Shared> {
         connect_timeout: Duration::from_secs(5),
         tls_ca: None,
         meter: Arc::default(),
-    };
+    }
+}
+
+/// Files in `storage`; the program began so long ago.
+pub(crate) fn shared(storage: &Path, uptime: Duration) -> Arc<Shared> {
+    let started = Instant::now().checked_sub(uptime).unwrap();
+    let symbol = Symbol::new("BTCFDUSD").unwrap();
+    let store = store();
     let timeout = Duration::from_secs(30);
     let rest = RestClient::new(
         symbol.clone(),

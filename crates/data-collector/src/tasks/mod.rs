@@ -5,7 +5,7 @@ pub(crate) mod backfill;
 pub(crate) mod depth;
 mod filing;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod market;
