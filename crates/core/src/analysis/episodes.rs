@@ -7,7 +7,8 @@
 use rust_decimal::Decimal;
 
 use crate::analysis::posterior::posterior;
-use crate::analysis::tape::{Span, Tape};
+use crate::analysis::rows::Taken;
+use crate::analysis::tape::{Extent, Span, Tape};
 use crate::analysis::units::{Amount, Grid, number};
 use crate::model::report::Confirmation;
 use crate::num::to_f64;
@@ -36,15 +37,54 @@ enum State {
     Testing(Side, i64),
 }
 
-/// A level and what has been counted of its tests so far.
+/// Spans that make a difference: a low end at or below the first, a high end at or above the second, a whole span above the third or
+/// below the fourth bucket. An open one always does.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    down_to: i64,
+    up_to: i64,
+    above: i64,
+    below: i64,
+}
+
+impl Default for Watch {
+    /// Only open ones.
+    fn default() -> Self {
+        Self {
+            down_to: i64::MIN,
+            up_to: i64::MAX,
+            above: i64::MAX,
+            below: i64::MIN,
+        }
+    }
+}
+
+impl Watch {
+    /// Whether this span makes a difference; said of a quiet one, too.
+    #[inline]
+    fn is_met(self, Span { low, high }: Span) -> bool {
+        low <= self.down_to || high >= self.up_to || low > self.above || high < self.below
+    }
+
+    /// Whether one of the spans of this extent may make a difference.
+    #[inline]
+    fn can_be_met(self, Extent { lows, highs }: Extent) -> bool {
+        lows.0 <= self.down_to || highs.1 >= self.up_to || lows.1 > self.above || highs.0 < self.below
+    }
+}
+
+/// A level and what has been counted of its tests so far. Where price is near, through or has left is said in buckets, by their
+/// middles.
 struct Tests<'a> {
     tape: &'a Tape<'a>,
-    /// How far below and above the level is near: where trades touch it, and where it breaks.
-    near: (f64, f64),
-    /// How far below and above price has left.
-    far: (f64, f64),
-    /// First and last bucket near the level.
-    buckets: (i64, i64),
+    /// First bucket not below what is near, and last one not above it: trades from there to there touch the level.
+    touched: (i64, i64),
+    /// Last bucket at least the near distance below the level, and first one as far above it: where it breaks.
+    broke: (i64, i64),
+    /// Last bucket far enough below for price to have left, and first one far enough above.
+    left: (i64, i64),
+    /// First and last bucket whose volume counts.
+    volume: (i64, i64),
     state: State,
     held: u32,
     broken: u32,
@@ -63,15 +103,15 @@ impl Tape<'_> {
     /// wholly beyond `d`, so that price swinging about the level is one test and not many.
     pub(crate) fn tests_of(&self, level: Decimal) -> Confirmation {
         let mut tests = Tests::new(self, to_f64(level));
-        let (below, above) = tests.out_of_reach();
-        let is_clear = |(low, high): (f64, f64)| low > above || high < below;
-        for block in self.blocks() {
-            match block.together {
-                // Minutes that all lie beyond the level on one side do to it what one minute with the range of all does:
-                // the first of them that traded decides as it would have, the others find price away. The farthest of
-                // them ends a test, and none has volume near the level.
-                Some(together) if together.range.is_none_or(is_clear) => tests.see(together),
-                _ => block.spans.iter().for_each(|span| tests.see(*span)),
+        let mut watch = tests.watch();
+        for block in &self.blocks {
+            let mut minutes = (block.first..).zip(&block.spans);
+            while watch.can_be_met(block.extent) {
+                let Some((minute, span)) = minutes.find(|(_, span)| watch.is_met(**span)) else {
+                    break;
+                };
+                tests.see(minute, *span);
+                watch = tests.watch();
             }
         }
         tests.counted()
@@ -81,15 +121,13 @@ impl Tape<'_> {
 impl<'a> Tests<'a> {
     fn new(tape: &'a Tape<'a>, price: f64) -> Self {
         let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-        let width = tape.grid.width_f64();
+        let (grid, far): (Grid, f64) = (tape.grid, HELD * near);
         Self {
             tape,
-            near: (price - near, price + near),
-            far: (price - HELD * near, price + HELD * near),
-            buckets: (
-                bucket(((price - near) / width).floor()),
-                bucket(((price + near) / width).floor()),
-            ),
+            touched: (grid.first_from(price - near), grid.last_to(price + near)),
+            broke: (grid.last_to(price - near), grid.first_from(price + near)),
+            left: (grid.last_to(price - far), grid.first_from(price + far)),
+            volume: (grid.holding(price - near), grid.holding(price + near)),
             state: State::Unknown,
             held: 0,
             broken: 0,
@@ -98,69 +136,84 @@ impl<'a> Tests<'a> {
         }
     }
 
-    /// Middles of buckets below the first and above the second of these are not near, nor do their buckets touch what is.
-    fn out_of_reach(&self) -> (f64, f64) {
-        let grid: Grid = self.tape.grid;
-        let (first, last) = (grid.middle(self.buckets.0), grid.middle(self.buckets.1));
-        (first.min(self.near.0), last.max(self.near.1))
+    /// What can make a difference, as things are.
+    fn watch(&self) -> Watch {
+        let nothing = Watch::default();
+        match self.state {
+            State::Unknown => Watch {
+                above: self.touched.1,
+                below: self.touched.0,
+                ..nothing
+            },
+            State::Away(Side::Above) => Watch {
+                down_to: self.touched.1,
+                ..nothing
+            },
+            State::Away(Side::Below) => Watch {
+                up_to: self.touched.0,
+                ..nothing
+            },
+            State::Testing(Side::Above, _) => Watch {
+                down_to: self.broke.0,
+                up_to: self.left.1,
+                ..nothing
+            },
+            State::Testing(Side::Below, _) => Watch {
+                down_to: self.left.0,
+                up_to: self.broke.1,
+                ..nothing
+            },
+        }
     }
 
-    /// Follows price through one more minute.
-    fn see(&mut self, span: Span) {
-        if !span.sure {
+    /// Follows price through a minute that the watch has found.
+    fn see(&mut self, minute: i64, span: Span) {
+        let Span { low, high } = span;
+        if span == Span::QUIET {
+            return;
+        }
+        if span == Span::OPEN {
             self.open += u32::from(matches!(self.state, State::Testing(..)));
             self.state = State::Unknown;
             return;
         }
-        let Some((low, high)) = span.range else {
-            return;
-        };
-        let (is_above, is_below) = (high >= self.far.1, low <= self.far.0);
-        let (is_over, is_under) = (high >= self.near.1, low <= self.near.0);
         self.state = match self.state {
-            State::Unknown => self.away(low, high),
+            State::Unknown => self.away(span),
             State::Away(from) => {
                 let through = match from {
-                    Side::Above => is_under,
-                    Side::Below => is_over,
+                    Side::Above => low <= self.broke.0,
+                    Side::Below => high >= self.broke.1,
                 };
                 if through {
                     self.broken += 1;
-                    self.away(low, high)
-                } else if low <= self.near.1 && high >= self.near.0 {
-                    State::Testing(from, span.minute)
+                    self.away(span)
                 } else {
-                    State::Away(from)
+                    State::Testing(from, minute)
                 }
             }
             State::Testing(from, since) => {
                 let (back, through) = match from {
-                    Side::Above => (is_above, is_under),
-                    Side::Below => (is_below, is_over),
+                    Side::Above => (high >= self.left.1, low <= self.broke.0),
+                    Side::Below => (low <= self.left.0, high >= self.broke.1),
                 };
-                match (back, through) {
-                    (false, false) => State::Testing(from, since),
-                    (back, through) => {
-                        if back && through {
-                            self.open += 1;
-                        } else if through {
-                            self.broken += 1;
-                        } else {
-                            self.held += 1;
-                            self.absorbed += self.against(from, since, span.minute);
-                        }
-                        self.away(low, high)
-                    }
+                if back && through {
+                    self.open += 1;
+                } else if through {
+                    self.broken += 1;
+                } else {
+                    self.held += 1;
+                    self.absorbed += self.against(from, since, minute);
                 }
+                self.away(span)
             }
         };
     }
 
     /// Where price is after a minute that lies wholly on one side, out of reach of the level.
-    fn away(&self, low: f64, high: f64) -> State {
-        if low > self.near.1 {
+    fn away(&self, span: Span) -> State {
+        if span.low > self.touched.1 {
             State::Away(Side::Above)
-        } else if high < self.near.0 {
+        } else if span.high < self.touched.0 {
             State::Away(Side::Below)
         } else {
             State::Unknown
@@ -169,13 +222,15 @@ impl<'a> Tests<'a> {
 
     /// Taker volume against the level from one minute to another, in the buckets near it. Only a test that held asks for it.
     fn against(&self, from: Side, first: i64, last: i64) -> Amount {
-        let (low, high) = self.buckets;
+        let (low, high) = self.volume;
+        let against = match from {
+            Side::Above => Taken::Sold,
+            Side::Below => Taken::Bought,
+        };
         let minutes = self.tape.window.range(first, last);
-        let flows = minutes.map(|(_, minute)| minute.rows.between(low, high));
-        match from {
-            Side::Above => flows.map(|flow| flow.sell).sum(),
-            Side::Below => flows.map(|flow| flow.buy).sum(),
-        }
+        minutes
+            .map(|(_, minute)| minute.rows.taken(against, low, high))
+            .sum()
     }
 
     /// The outcome at the end of the data.
@@ -198,14 +253,6 @@ impl<'a> Tests<'a> {
             absorbed: number(absorbed),
         }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "bucket numbers are below 2^50; anything else saturates and finds nothing"
-)]
-fn bucket(value: f64) -> i64 {
-    value as i64
 }
 
 #[cfg(test)]

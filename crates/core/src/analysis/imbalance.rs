@@ -59,22 +59,14 @@ pub(crate) fn find(window: &mut Window, grid: Grid, params: &Params) -> Imbalanc
     let first = (last - i64::from(params.flow_window_minutes.max(1)) + 1).max(oldest);
     // A bar that begins before the first minute is not looked at.
     let first_bar = (first + BAR_MINUTES - 1).div_euclid(BAR_MINUTES);
-    // The running bar is never kept: it changes with the window's end.
-    let first_running = (last + 1).div_euclid(BAR_MINUTES);
-    window.bars.keep(first_bar, first_running - 1);
-    for number in (first_bar..=last.div_euclid(BAR_MINUTES)).rev() {
-        if number >= first_running {
-            found.add(&bar(window, number, grid, params));
-            continue;
-        }
-        if window.bars.get(number).is_none() {
-            let bar = bar(window, number, grid, params);
-            window.bars.put(number, bar);
-        }
-        if let Some(bar) = window.bars.get(number) {
-            found.add(bar);
-        }
+    let last_bar = last.div_euclid(BAR_MINUTES);
+    // The first one is whole, unlike the last one, which may be running.
+    window.bars.keep(first_bar - 1, last_bar);
+    for number in window.bars.missing(first_bar, last_bar) {
+        let bar = bar(window, number, grid, params);
+        window.bars.put(number, bar);
     }
+    window.bars.all().rev().for_each(|bar| found.add(bar));
     found
 }
 

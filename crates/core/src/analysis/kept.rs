@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Kept<T> {
     length: i64,
     found: BTreeMap<i64, T>,
+    /// The first and the last one.
+    ends: [i64; 2],
 }
 
 impl<T> Kept<T> {
@@ -15,6 +17,7 @@ impl<T> Kept<T> {
         Self {
             length,
             found: BTreeMap::new(),
+            ends: [0; 2],
         }
     }
 
@@ -23,19 +26,35 @@ impl<T> Kept<T> {
         self.found.remove(&minute.div_euclid(self.length));
     }
 
-    /// Forgets what does not lie from stretch `first` to stretch `last`, both included.
+    /// Forgets what does not lie between stretch `first` and stretch `last`, and what did not the last time: what a window begins and
+    /// ends with changes as it moves.
     pub(crate) fn keep(&mut self, first: i64, last: i64) {
-        while let Some(stretch) = self.found.first_entry().filter(|entry| *entry.key() < first) {
+        for end in self.ends {
+            self.found.remove(&end);
+        }
+        self.ends = [first, last];
+        while let Some(stretch) = self.found.first_entry().filter(|entry| *entry.key() <= first) {
             stretch.remove();
         }
-        while let Some(stretch) = self.found.last_entry().filter(|entry| *entry.key() > last) {
+        while let Some(stretch) = self.found.last_entry().filter(|entry| *entry.key() >= last) {
             stretch.remove();
         }
     }
 
-    /// What is known of a stretch.
-    pub(crate) fn get(&self, stretch: i64) -> Option<&T> {
-        self.found.get(&stretch)
+    /// The stretches from `first` to `last` of which nothing is known, after everything else was forgotten.
+    pub(crate) fn missing(&self, first: i64, last: i64) -> Vec<i64> {
+        let wanted = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
+        if self.found.len() == wanted {
+            return Vec::new();
+        }
+        (first..=last)
+            .filter(|stretch| !self.found.contains_key(stretch))
+            .collect()
+    }
+
+    /// Everything that is known, by stretch.
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.found.values()
     }
 
     /// Keeps what was found out about a stretch.
@@ -54,13 +73,28 @@ mod tests {
         for stretch in -1..3 {
             kept.put(stretch, stretch * 100);
         }
+        assert_eq!(kept.missing(-1, 2), [0_i64; 0]);
         kept.forget(-1);
         kept.forget(19);
-        assert_eq!(
-            [-1, 0, 1, 2].map(|stretch| kept.get(stretch).copied()),
-            [None, Some(0), None, Some(200)]
-        );
-        kept.keep(1, 1);
-        assert_eq!([0, 2].map(|stretch| kept.get(stretch).copied()), [None, None]);
+        assert_eq!(kept.missing(-1, 2), [-1, 1]);
+        assert_eq!(kept.all().copied().collect::<Vec<_>>(), [0, 200]);
+    }
+
+    #[test]
+    fn the_ends_are_found_out_anew_now_and_the_next_time() {
+        let mut kept = Kept::new(10);
+        for (first, last, unknown) in [
+            (0, 4, vec![0, 1, 2, 3, 4]),
+            (0, 4, vec![0, 4]),
+            (1, 5, vec![1, 4, 5]),
+            (1, 3, vec![1, 3]),
+            (2, 9, (2..10).collect()),
+        ] {
+            kept.keep(first, last);
+            assert_eq!(kept.missing(first, last), unknown, "{first} to {last}");
+            for stretch in unknown {
+                kept.put(stretch, ());
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::book::BucketedBook;
+use crate::analysis::rows::Taken;
 use crate::analysis::units::{Amount, Grid, number, round};
 use crate::analysis::walls::{Wall, was_there};
 use crate::analysis::window::Window;
@@ -116,11 +117,11 @@ fn losses(wall: &Wall, side: BookSide, books: &[&BucketedBook], window: &Window,
                 continue;
             };
             known &= flow.whole;
-            let traded = flow.rows.between(wall.bucket, wall.bucket);
             let against = match side {
-                BookSide::Bid => traded.sell,
-                BookSide::Ask => traded.buy,
+                BookSide::Bid => Taken::Sold,
+                BookSide::Ask => Taken::Bought,
             };
+            let against = flow.rows.taken(against, wall.bucket, wall.bucket);
             let spent = used.entry(minute).or_default();
             let taken = (against - *spent).min(loss - consumed);
             *spent += taken;

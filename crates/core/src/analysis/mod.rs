@@ -22,6 +22,7 @@ mod imbalance;
 mod kept;
 mod levels;
 mod life;
+mod minutes;
 mod nodes;
 mod params;
 mod posterior;

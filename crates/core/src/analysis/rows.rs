@@ -37,33 +37,41 @@ impl Flow {
     }
 }
 
+/// Taker volume of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Bought by takers.
+    Bought,
+    /// Sold by takers.
+    Sold,
+}
+
 /// Flow per bucket of one minute, lowest bucket first, none empty.
 ///
 /// The rows of a window are nearly all of what the analyzer keeps. The exchange trades in steps: nearly always the amounts of a
-/// minute are small multiples of its smallest decimal place, so that a row fits 12 bytes instead of 48. That also
-/// is what makes looking through long windows fast (`docs/benchmarks.md`).
+/// minute are small multiples of its smallest decimal place, and hardly a bucket between its lowest and its highest
+/// is left out, so that a row fits 8 bytes instead of 48 and what was traded near a level is found at once and lies together
+/// (`docs/benchmarks.md`).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Rows {
-    /// Amounts are multiples of a unit, buckets are counted from the lowest.
-    Narrow {
-        /// The lowest bucket.
-        first: i64,
-        /// The amount a one stands for.
-        unit: Amount,
-        /// By bucket.
-        rows: Box<[Narrow]>,
-    },
+    /// Amounts are small multiples of a unit.
+    Narrow(Narrow),
     /// Everything else.
     Wide(Box<[(i64, Flow)]>),
 }
 
-/// A row of small multiples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Rows of small multiples of a unit.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Narrow {
-    /// Buckets above the lowest.
-    offset: u32,
-    buy: u32,
-    sell: u32,
+    /// The lowest bucket.
+    first: i64,
+    /// The amount a one stands for; at most 10¹², in which a product with it stays short.
+    unit: u64,
+    /// How many rows there are.
+    rows: usize,
+    /// What was bought, then what was sold, by row, then, unless there is a row for each bucket from the first on, the buckets
+    /// of the rows, counted from the first.
+    numbers: Box<[u32]>,
 }
 
 impl Rows {
@@ -72,43 +80,7 @@ impl Rows {
         levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)> + Clone,
         grid: Grid,
     ) -> Self {
-        Self::narrow(levels.clone(), grid).unwrap_or_else(|| Self::wide(levels, grid))
-    }
-
-    fn narrow<'a>(
-        levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)> + Clone,
-        grid: Grid,
-    ) -> Option<Self> {
-        let scale = |flow: &BucketFlow| flow.buy_volume.get().scale().max(flow.sell_volume.get().scale());
-        let scale = levels.clone().map(|(_, flow)| scale(flow)).max().unwrap_or(0);
-        let unit = power_of_ten(DECIMALS.checked_sub(scale)?);
-        let multiple = |quantity: Quantity| {
-            let quantity = quantity.get();
-            let mantissa = u64::try_from(quantity.mantissa()).ok()?;
-            let factor = u64::try_from(power_of_ten(scale - quantity.scale())).ok()?;
-            u32::try_from(mantissa.checked_mul(factor)?).ok()
-        };
-        let mut first = None;
-        let mut rows: Vec<Narrow> = Vec::with_capacity(levels.size_hint().0);
-        for (level, flow) in levels {
-            let (buy, sell) = (multiple(flow.buy_volume)?, multiple(flow.sell_volume)?);
-            let Some(bucket) = grid.bucket(level.low()).filter(|_| buy > 0 || sell > 0) else {
-                continue;
-            };
-            let offset = u32::try_from(bucket - *first.get_or_insert(bucket)).ok()?;
-            match rows.last_mut().filter(|last| last.offset == offset) {
-                Some(last) => {
-                    last.buy = last.buy.checked_add(buy)?;
-                    last.sell = last.sell.checked_add(sell)?;
-                }
-                None => rows.push(Narrow { offset, buy, sell }),
-            }
-        }
-        Some(Self::Narrow {
-            first: first.unwrap_or(0),
-            unit,
-            rows: rows.into_boxed_slice(),
-        })
+        Narrow::new(levels.clone(), grid).map_or_else(|| Self::wide(levels, grid), Self::Narrow)
     }
 
     fn wide<'a>(levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)>, grid: Grid) -> Self {
@@ -129,60 +101,149 @@ impl Rows {
         Self::Wide(rows.into_boxed_slice())
     }
 
-    /// Both forms as slices of rows, one of them empty, with first bucket and unit of the narrow ones.
-    fn parts(&self) -> (i64, Amount, &[Narrow], &[(i64, Flow)]) {
-        match self {
-            Self::Narrow { first, unit, rows } => (*first, *unit, rows, &[]),
-            Self::Wide(rows) => (0, 0, &[], rows),
-        }
-    }
-
     /// The rows, lowest bucket first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, Flow)> {
-        let (first, unit, narrow, wide) = self.parts();
-        let widened = move |row: &Narrow| (first + i64::from(row.offset), row.flow(unit));
-        narrow.iter().map(widened).chain(wide.iter().copied())
+        let (narrow, wide) = match self {
+            Self::Narrow(narrow) => (Some(narrow), &[][..]),
+            Self::Wide(rows) => (None, &rows[..]),
+        };
+        narrow
+            .into_iter()
+            .flat_map(Narrow::iter)
+            .chain(wide.iter().copied())
     }
 
     /// Lowest and highest bucket traded in.
     pub(crate) fn range(&self) -> Option<(i64, i64)> {
-        let (first, _, narrow, wide) = self.parts();
-        match (narrow.last(), wide) {
-            (Some(last), _) => Some((first, first + i64::from(last.offset))),
-            (None, [lowest, .., highest]) => Some((lowest.0, highest.0)),
-            (None, [only]) => Some((only.0, only.0)),
-            (None, []) => None,
+        match self {
+            Self::Narrow(narrow) => narrow.range(),
+            Self::Wide(rows) => rows.first().zip(rows.last()).map(|(low, high)| (low.0, high.0)),
         }
     }
 
-    /// Flow in the buckets from `low` to `high`, both included.
-    pub(crate) fn between(&self, low: i64, high: i64) -> Flow {
-        let (first, unit, narrow, wide) = self.parts();
-        let bucket = |row: &Narrow| first + i64::from(row.offset);
-        let from = narrow.partition_point(|row| bucket(row) < low);
-        let (mut buy, mut sell) = (0_u64, 0_u64);
-        for row in narrow[from..].iter().take_while(|row| bucket(row) <= high) {
-            buy += u64::from(row.buy);
-            sell += u64::from(row.sell);
+    /// What was bought or sold in the buckets from `low` to `high`, both included.
+    pub(crate) fn taken(&self, side: Taken, low: i64, high: i64) -> Amount {
+        match self {
+            Self::Narrow(narrow) => narrow.taken(side, low, high),
+            Self::Wide(rows) => {
+                let from = rows.partition_point(|(bucket, _)| *bucket < low);
+                let near = rows[from..].iter().take_while(|(bucket, _)| *bucket <= high);
+                match side {
+                    Taken::Bought => near.map(|(_, flow)| flow.buy).sum(),
+                    Taken::Sold => near.map(|(_, flow)| flow.sell).sum(),
+                }
+            }
         }
-        let mut sum = Flow {
-            buy: Amount::from(buy) * unit,
-            sell: Amount::from(sell) * unit,
-        };
-        let from = wide.partition_point(|(bucket, _)| *bucket < low);
-        for (_, flow) in wide[from..].iter().take_while(|(bucket, _)| *bucket <= high) {
-            sum.add(*flow);
-        }
-        sum
     }
 }
 
 impl Narrow {
-    fn flow(self, unit: Amount) -> Flow {
-        Flow {
-            buy: Amount::from(self.buy) * unit,
-            sell: Amount::from(self.sell) * unit,
+    /// None where an amount is no small multiple, or buckets lie too far apart.
+    fn new<'a>(
+        levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)> + Clone,
+        grid: Grid,
+    ) -> Option<Self> {
+        let scale = |flow: &BucketFlow| flow.buy_volume.get().scale().max(flow.sell_volume.get().scale());
+        let scale = levels.clone().map(|(_, flow)| scale(flow)).max().unwrap_or(0);
+        let unit = u64::try_from(power_of_ten(DECIMALS.checked_sub(scale)?)).ok()?;
+        let multiple = |quantity: Quantity| {
+            let quantity = quantity.get();
+            let mantissa = u64::try_from(quantity.mantissa()).ok()?;
+            let factor = u64::try_from(power_of_ten(scale - quantity.scale())).ok()?;
+            u32::try_from(mantissa.checked_mul(factor)?).ok()
+        };
+        let mut first = None;
+        let mut rows: Vec<[u32; 3]> = Vec::with_capacity(levels.size_hint().0);
+        for (level, flow) in levels {
+            let (buy, sell) = (multiple(flow.buy_volume)?, multiple(flow.sell_volume)?);
+            let Some(bucket) = grid.bucket(level.low()).filter(|_| buy > 0 || sell > 0) else {
+                continue;
+            };
+            let offset = u32::try_from(bucket - *first.get_or_insert(bucket)).ok()?;
+            match rows.last_mut().filter(|last| last[2] == offset) {
+                Some([bought, sold, _]) => {
+                    *bought = bought.checked_add(buy)?;
+                    *sold = sold.checked_add(sell)?;
+                }
+                None => rows.push([buy, sell, offset]),
+            }
         }
+        let reach = rows.last().map_or(0, |last| last[2] as usize + 1);
+        // Empty rows take less than the buckets of the others while there are no more than half as many.
+        let fills = reach <= rows.len() + rows.len() / 2;
+        let count = if fills { reach } else { rows.len() };
+        let mut numbers = vec![0; if fills { 2 * count } else { 3 * count }].into_boxed_slice();
+        for (index, [buy, sell, offset]) in rows.into_iter().enumerate() {
+            let row = if fills { offset as usize } else { index };
+            numbers[row] = buy;
+            numbers[count + row] = sell;
+            if !fills {
+                numbers[2 * count + row] = offset;
+            }
+        }
+        Some(Self {
+            first: first.unwrap_or(0),
+            unit,
+            rows: count,
+            numbers,
+        })
+    }
+
+    /// What was bought and what was sold, by row, and the buckets of the rows.
+    fn parts(&self) -> (&[u32], &[u32], &[u32]) {
+        let (bought, rest) = self.numbers.split_at(self.rows);
+        let (sold, offsets) = rest.split_at(self.rows);
+        (bought, sold, offsets)
+    }
+
+    /// The bucket of each row.
+    fn buckets(&self) -> impl DoubleEndedIterator<Item = i64> {
+        let (_, _, offsets) = self.parts();
+        let without_gaps = if offsets.is_empty() { self.rows } else { 0 };
+        let every = 0..i64::try_from(without_gaps).unwrap_or(i64::MAX);
+        let offsets = offsets.iter().map(|offset| i64::from(*offset));
+        offsets.chain(every).map(|offset| self.first + offset)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (i64, Flow)> {
+        let (bought, sold, _) = self.parts();
+        let rows = bought.iter().zip(sold).zip(self.buckets());
+        rows.filter(|((buy, sell), _)| **buy > 0 || **sell > 0)
+            .map(|((buy, sell), bucket)| {
+                let flow = Flow {
+                    buy: Amount::from(*buy) * Amount::from(self.unit),
+                    sell: Amount::from(*sell) * Amount::from(self.unit),
+                };
+                (bucket, flow)
+            })
+    }
+
+    fn range(&self) -> Option<(i64, i64)> {
+        self.buckets().next_back().map(|last| (self.first, last))
+    }
+
+    fn taken(&self, side: Taken, low: i64, high: i64) -> Amount {
+        let (bought, sold, offsets) = self.parts();
+        // The first row from a bucket on.
+        let row = |bucket: i64| {
+            let offset = bucket.saturating_sub(self.first).max(0);
+            if offsets.is_empty() {
+                usize::try_from(offset).map_or(self.rows, |row| row.min(self.rows))
+            } else {
+                offsets.partition_point(|one| i64::from(*one) < offset)
+            }
+        };
+        let rows = row(low)..row(high.saturating_add(1));
+        let near = match side {
+            Taken::Bought => bought.get(rows),
+            Taken::Sold => sold.get(rows),
+        };
+        let sum: u64 = near
+            .unwrap_or_default()
+            .iter()
+            .map(|amount| u64::from(*amount))
+            .sum();
+        Amount::from(sum) * Amount::from(self.unit)
     }
 }
 
@@ -209,7 +270,10 @@ impl MinuteFlow {
     ) -> Self {
         let rows = Rows::new(levels, grid);
         Self {
-            total: rows.between(i64::MIN, i64::MAX),
+            total: Flow {
+                buy: rows.taken(Taken::Bought, i64::MIN, i64::MAX),
+                sell: rows.taken(Taken::Sold, i64::MIN, i64::MAX),
+            },
             rows,
             complete,
             whole: complete && dropped == 0,
@@ -244,7 +308,7 @@ mod tests {
     }
 
     fn is_narrow(rows: &Rows) -> bool {
-        matches!(rows, Rows::Narrow { .. })
+        matches!(rows, Rows::Narrow(_))
     }
 
     /// Narrow or not, the rows say what the wide form says.
@@ -259,10 +323,21 @@ mod tests {
             all.first().zip(all.last()).map(|(low, high)| (low.0, high.0))
         );
         let (low, high) = rows.range().unwrap_or((0, 0));
-        let buckets = [low - 1, low, i64::midpoint(low, high), high, high + 1];
+        let buckets = [
+            i64::MIN,
+            low - 1,
+            low,
+            i64::midpoint(low, high),
+            high,
+            high + 1,
+            i64::MAX,
+        ];
         for from in buckets {
             for to in buckets {
-                assert_eq!(rows.between(from, to), wide.between(from, to), "{from} to {to}");
+                for side in [Taken::Bought, Taken::Sold] {
+                    let (one, other) = (rows.taken(side, from, to), wide.taken(side, from, to));
+                    assert_eq!(one, other, "{side:?} {from} to {to}");
+                }
             }
         }
         is_narrow(&rows)

@@ -1,58 +1,92 @@
 //! The minutes of a window, prepared for testing many levels: where price was, minute by minute, and in blocks of
 //! minutes that are kept from cycle to cycle.
 
-use crate::analysis::rows::MinuteFlow;
+use std::ops::RangeInclusive;
+
 use crate::analysis::units::Grid;
 use crate::analysis::window::Window;
 
-/// Minutes of a block. A level that no minute of a block comes near is done with the block in one step, so that the tests
-/// of thirty levels in a week's window look at a sixth of its minutes (`docs/benchmarks.md`).
+/// Minutes of a block. A level that no minute of a block means anything to is done with the block in one step, so that the tests
+/// of thirty levels in a week's window look at few of its minutes (`docs/benchmarks.md`).
 pub(crate) const BLOCK_MINUTES: i64 = 32;
 
-/// One minute, or several that can be looked at as one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Where price was in a minute: the lowest and the highest bucket traded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// The minute, the last one of several.
-    pub(crate) minute: i64,
-    /// Middles of the lowest and the highest bucket traded in; none without trades.
-    pub(crate) range: Option<(f64, f64)>,
-    /// Every trade is in the range, and the minute before is there.
-    pub(crate) sure: bool,
+    pub(crate) low: i64,
+    pub(crate) high: i64,
 }
 
-/// The minutes of a stretch that are there.
-#[derive(Debug, Clone, PartialEq, Default)]
+impl Span {
+    /// Of a minute without trades.
+    pub(crate) const QUIET: Self = Self {
+        low: i64::MAX,
+        high: i64::MIN,
+    };
+    /// Of a minute that is missing, follows a missing one, or is not wholly known: price may have been anywhere.
+    pub(crate) const OPEN: Self = Self {
+        low: i64::MIN,
+        high: i64::MAX,
+    };
+
+    /// `oldest` is the oldest minute of the window: nothing is missing before it.
+    fn of(window: &Window, minute: i64, oldest: i64) -> Self {
+        let follows = minute == oldest || window.inside(minute - 1).is_some();
+        match window.inside(minute) {
+            Some(flow) if follows && flow.whole => {
+                let range = flow.rows.range();
+                range.map_or(Self::QUIET, |(low, high)| Self { low, high })
+            }
+            _ => Self::OPEN,
+        }
+    }
+}
+
+/// Between which buckets the low ends and the high ends of spans lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The lowest and the highest of the low ends.
+    pub(crate) lows: (i64, i64),
+    /// The lowest and the highest of the high ends.
+    pub(crate) highs: (i64, i64),
+}
+
+impl Extent {
+    /// Of no span: it reaches nothing.
+    const NONE: Self = Self {
+        lows: (i64::MAX, i64::MIN),
+        highs: (i64::MAX, i64::MIN),
+    };
+
+    fn with(self, span: &Span) -> Self {
+        if *span == Span::QUIET {
+            return self;
+        }
+        Self {
+            lows: (self.lows.0.min(span.low), self.lows.1.max(span.low)),
+            highs: (self.highs.0.min(span.high), self.highs.1.max(span.high)),
+        }
+    }
+}
+
+/// Minutes one after the other.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Block {
+    /// The oldest of them.
+    pub(crate) first: i64,
     /// Oldest first.
     pub(crate) spans: Vec<Span>,
-    /// All of them as one; none unless each is sure.
-    pub(crate) together: Option<Span>,
+    /// All of them together.
+    pub(crate) extent: Extent,
 }
 
 impl Block {
-    /// `before` is the minute that the first of these follows.
-    fn new<'a>(
-        minutes: impl Iterator<Item = (i64, &'a MinuteFlow)>,
-        before: Option<i64>,
-        grid: Grid,
-    ) -> Self {
-        let mut before = before;
-        let spans: Vec<Span> = minutes
-            .map(|(minute, flow)| {
-                let follows = before.replace(minute) == Some(minute - 1);
-                let range = flow.rows.range();
-                Span {
-                    minute,
-                    range: range.map(|(low, high)| (grid.middle(low), grid.middle(high))),
-                    sure: follows && flow.whole,
-                }
-            })
-            .collect();
-        let ranges = || spans.iter().filter_map(|span| span.range);
-        let range = ranges().reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
-        let together = spans.last().filter(|_| spans.iter().all(|span| span.sure));
+    fn new(window: &Window, minutes: RangeInclusive<i64>, oldest: i64) -> Self {
+        let first = *minutes.start();
+        let spans: Vec<Span> = minutes.map(|minute| Span::of(window, minute, oldest)).collect();
         Self {
-            together: together.map(|last| Span { range, ..*last }),
+            first,
+            extent: spans.iter().fold(Extent::NONE, Extent::with),
             spans,
         }
     }
@@ -63,61 +97,29 @@ impl Block {
 pub(crate) struct Tape<'a> {
     pub(crate) window: &'a Window,
     pub(crate) grid: Grid,
-    /// From the oldest minute to the end of its block.
-    head: Block,
-    whole: Vec<&'a Block>,
-    /// From the beginning of the newest minute's block, if that is a later one and not whole.
-    tail: Option<Block>,
-}
-
-/// The whole blocks of a window behind the one that its oldest minute is in.
-fn whole_blocks(window: &Window) -> Option<(i64, i64)> {
-    let (oldest, _) = window.minutes().next()?;
-    let after_last = window.bounds().1 + 1;
-    Some((
-        oldest.div_euclid(BLOCK_MINUTES) + 1,
-        after_last.div_euclid(BLOCK_MINUTES) - 1,
-    ))
-}
-
-/// The minutes of a block, but for those after the window.
-fn block(window: &Window, block: i64, grid: Grid) -> Block {
-    let first = block * BLOCK_MINUTES;
-    let before = window.inside(first - 1).map(|_| first - 1);
-    Block::new(window.range(first, first + BLOCK_MINUTES - 1), before, grid)
+    /// Every minute from the oldest to the end of the window, oldest first.
+    pub(crate) blocks: Vec<&'a Block>,
 }
 
 impl<'a> Tape<'a> {
     /// Prepares the minutes of a window.
     pub(crate) fn new(window: &'a mut Window, grid: Grid) -> Self {
-        let (first, last) = whole_blocks(window).unwrap_or((0, -1));
-        window.blocks.keep(first, last);
-        for number in first..=last {
-            if window.blocks.get(number).is_none() {
-                let found = block(window, number, grid);
-                window.blocks.put(number, found);
-            }
+        let last = window.bounds().1;
+        let oldest = window.minutes().next().map_or(last + 1, |(minute, _)| minute);
+        let numbers = (oldest.div_euclid(BLOCK_MINUTES), last.div_euclid(BLOCK_MINUTES));
+        window.blocks.keep(numbers.0, numbers.1);
+        for number in window.blocks.missing(numbers.0, numbers.1) {
+            let start = number * BLOCK_MINUTES;
+            let minutes = start.max(oldest)..=(start + BLOCK_MINUTES - 1).min(last);
+            let block = Block::new(window, minutes, oldest);
+            window.blocks.put(number, block);
         }
         let window: &Window = window;
-        let oldest = window.minutes().next().map_or(0, |(minute, _)| minute);
-        // Nothing came before the oldest minute, so that nothing is missing there.
-        let head = window.range(oldest, first * BLOCK_MINUTES - 1);
-        let next = first.max(last + 1);
         Self {
             window,
             grid,
-            head: Block::new(head, Some(oldest - 1), grid),
-            whole: (first..=last)
-                .filter_map(|number| window.blocks.get(number))
-                .collect(),
-            tail: (next * BLOCK_MINUTES <= window.bounds().1).then(|| block(window, next, grid)),
+            blocks: window.blocks.all().collect(),
         }
-    }
-
-    /// The minutes by blocks, oldest first.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Block> {
-        let whole = self.whole.iter().copied();
-        std::iter::once(&self.head).chain(whole).chain(&self.tail)
     }
 }
 
@@ -132,39 +134,44 @@ mod tests {
         let grid = Grid::new(BucketWidth::ONE);
         for (first, last) in [(0, 31), (1, 32), (5, 5), (30, 33), (31, 64), (32, 95), (7, 200)] {
             let minutes: Vec<_> = (first..=last)
-                .map(|number| minute(number, true, &[(number, 1, 1)]))
+                .map(|number| minute(number, true, &[(number, 1, 1), (number + 2, 1, 1)]))
                 .collect();
             let mut window = window(1000, &minutes);
             for _ in 0..2 {
                 let tape = Tape::new(&mut window, grid);
-                let spans: Vec<Span> = tape.blocks().flat_map(|block| block.spans.clone()).collect();
-                let expected = (first..=last).map(|number| Span {
-                    minute: number,
-                    range: Some((number as f64 + 0.5, number as f64 + 0.5)),
-                    sure: true,
-                });
-                assert_eq!(spans, expected.collect::<Vec<_>>(), "{first} to {last}");
-                let together = tape.blocks().filter_map(|block| block.together?.range);
-                let (lows, highs): (Vec<f64>, Vec<f64>) = together.unzip();
-                assert_eq!(lows.first().copied(), Some(first as f64 + 0.5));
-                assert_eq!(highs.last().copied(), Some(last as f64 + 0.5));
+                let mut expected = first;
+                for block in &tape.blocks {
+                    let begun = expected;
+                    assert_eq!(block.first, begun, "{first} to {last}");
+                    for span in &block.spans {
+                        assert_eq!((span.low, span.high), (expected, expected + 2));
+                        expected += 1;
+                    }
+                    assert_eq!(block.extent.lows, (begun, expected - 1));
+                    assert_eq!(block.extent.highs, (begun + 2, expected + 1));
+                }
+                assert_eq!(expected, last + 1);
             }
         }
     }
 
     #[test]
-    fn a_minute_that_comes_late_makes_the_first_of_the_next_block_sure() {
+    fn a_minute_that_comes_late_makes_the_first_of_the_next_block_known() {
         let grid = Grid::new(BucketWidth::ONE);
         let at = |number| minute(number, true, &[(number, 1, 1)]);
         let without: Vec<_> = (0..200).filter(|number| *number != 63).map(at).collect();
         let mut window = window(1000, &without);
-        let unsure = |window: &mut Window| -> Vec<i64> {
+        let open = |window: &mut Window| -> Vec<i64> {
             let tape = Tape::new(window, grid);
-            let spans = tape.blocks().flat_map(|block| &block.spans);
-            spans.filter(|span| !span.sure).map(|span| span.minute).collect()
+            let spans = tape
+                .blocks
+                .iter()
+                .flat_map(|block| (block.first..).zip(&block.spans));
+            let open = spans.filter(|(_, span)| **span == Span::OPEN);
+            open.map(|(minute, _)| minute).collect()
         };
-        assert_eq!(unsure(&mut window), [64]);
+        assert_eq!(open(&mut window), [63, 64]);
         put(&mut window, &at(63));
-        assert_eq!(unsure(&mut window), [0_i64; 0]);
+        assert_eq!(open(&mut window), [0_i64; 0]);
     }
 }

@@ -125,6 +125,38 @@ impl Grid {
         (bucket as f64 + 0.5) * self.width_f64()
     }
 
+    /// First bucket whose middle is at this price or above.
+    pub(crate) fn first_from(self, price: f64) -> i64 {
+        let [first, last] = self.around(price);
+        (first..=last)
+            .find(|bucket| self.middle(*bucket) >= price)
+            .unwrap_or(last)
+    }
+
+    /// Last bucket whose middle is at this price or below.
+    pub(crate) fn last_to(self, price: f64) -> i64 {
+        let [first, last] = self.around(price);
+        (first..=last)
+            .rev()
+            .find(|bucket| self.middle(*bucket) <= price)
+            .unwrap_or(first)
+    }
+
+    /// Buckets on either side of a price, however it is rounded.
+    fn around(self, price: f64) -> [i64; 2] {
+        let bucket = self.holding(price);
+        [bucket.saturating_sub(2), bucket.saturating_add(2)]
+    }
+
+    /// The bucket of a price.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "bucket numbers are below 2^50; anything else saturates and finds nothing"
+    )]
+    pub(crate) fn holding(self, price: f64) -> i64 {
+        (price / self.width_f64()).floor() as i64
+    }
+
     /// Width of a bucket, for statistics.
     pub(crate) fn width_f64(self) -> f64 {
         crate::num::to_f64(self.width)

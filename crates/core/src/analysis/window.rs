@@ -2,12 +2,12 @@
 //! and subtracting what goes: a cycle costs what changes, not what is there.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
 use crate::analysis::imbalance::{BAR_MINUTES, Bar};
 use crate::analysis::kept::Kept;
+use crate::analysis::minutes::Minutes;
 use crate::analysis::rows::{Flow, MinuteFlow};
 use crate::analysis::tape::{BLOCK_MINUTES, Block};
 
@@ -22,7 +22,7 @@ const KEPT_BEFORE: i64 = LAG_MINUTES + 2;
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     length: i64,
-    minutes: BTreeMap<i64, MinuteFlow>,
+    minutes: Minutes,
     /// First and last minute of the window; what is in it is in the sums.
     bounds: Option<(i64, i64)>,
     sums: Sums,
@@ -86,7 +86,7 @@ impl Window {
     pub(crate) fn new(length: u32) -> Self {
         Self {
             length: i64::from(length.max(1)),
-            minutes: BTreeMap::new(),
+            minutes: Minutes::default(),
             bounds: None,
             sums: Sums::default(),
             blocks: Kept::new(BLOCK_MINUTES),
@@ -110,13 +110,11 @@ impl Window {
 
     /// Forgets the minutes outside `first..=last`.
     pub(crate) fn keep(&mut self, first: i64, last: i64) {
-        while let Some(oldest) = self.minutes.first_entry().filter(|entry| *entry.key() < first) {
-            let (number, minute) = oldest.remove_entry();
-            self.gone(number, &minute);
-        }
-        while let Some(newest) = self.minutes.last_entry().filter(|entry| *entry.key() > last) {
-            let (number, minute) = newest.remove_entry();
-            self.gone(number, &minute);
+        let older = self.minutes.range(i64::MIN, first.saturating_sub(1));
+        let newer = self.minutes.range(last.saturating_add(1), i64::MAX);
+        let outside: Vec<i64> = older.chain(newer).map(|(number, _)| number).collect();
+        for number in outside {
+            self.take(number);
         }
     }
 
@@ -128,21 +126,21 @@ impl Window {
         let current = now.timestamp().div_euclid(60);
         let newest = self
             .minutes
-            .range(..=current + 1)
+            .range(i64::MIN, current + 1)
             .next_back()
-            .map(|(number, _)| *number);
+            .map(|(number, _)| number);
         let last = newest
             .filter(|newest| current - newest <= LAG_MINUTES)
             .unwrap_or(current - 1);
         let bounds = (last - self.length + 1, last);
         let previous = self.bounds.replace(bounds);
-        for stretch in without(Some(bounds), previous) {
-            for (_, minute) in self.minutes.range(stretch) {
+        for (first, last) in without(Some(bounds), previous) {
+            for (_, minute) in self.minutes.range(first, last) {
                 self.sums.add(minute);
             }
         }
-        for stretch in without(previous, Some(bounds)) {
-            for (_, minute) in self.minutes.range(stretch) {
+        for (first, last) in without(previous, Some(bounds)) {
+            for (_, minute) in self.minutes.range(first, last) {
                 self.sums.subtract(minute);
             }
         }
@@ -154,9 +152,10 @@ impl Window {
             .is_some_and(|(first, last)| (first..=last).contains(&number))
     }
 
-    fn gone(&mut self, number: i64, minute: &MinuteFlow) {
-        if self.is_inside(number) {
-            self.sums.subtract(minute);
+    fn take(&mut self, number: i64) {
+        let taken = self.minutes.remove(number);
+        if let Some(minute) = taken.filter(|_| self.is_inside(number)) {
+            self.sums.subtract(&minute);
         }
         self.changed(number);
     }
@@ -182,9 +181,7 @@ impl Window {
     /// The minutes of the window from `first` to `last`, both included, that are there, oldest first.
     pub(crate) fn range(&self, first: i64, last: i64) -> impl DoubleEndedIterator<Item = (i64, &MinuteFlow)> {
         let bounds = self.bounds();
-        self.minutes
-            .range(stretch(first.max(bounds.0), last.min(bounds.1)))
-            .map(|(number, minute)| (*number, minute))
+        self.minutes.range(first.max(bounds.0), last.min(bounds.1))
     }
 
     /// How many minutes of the window are there.
@@ -204,7 +201,7 @@ impl Window {
 
     /// One minute, if it is there; it may lie before or after the window.
     pub(crate) fn minute(&self, number: i64) -> Option<&MinuteFlow> {
-        self.minutes.get(&number)
+        self.minutes.get(number)
     }
 
     /// Flow per bucket over the window, lowest bucket first, none empty.
@@ -214,24 +211,20 @@ impl Window {
 
     /// Minutes after the window, which the clock says are in the future.
     pub(crate) fn future_minutes(&self) -> usize {
-        self.minutes.range(self.bounds().1.saturating_add(1)..).count()
+        let after = self.bounds().1.saturating_add(1);
+        self.minutes.range(after, i64::MAX).count()
     }
 }
 
-/// From `first` to `last`, both included, as a map takes it; an inverted range, which the map would refuse, holds nothing.
-fn stretch(first: i64, last: i64) -> Range<i64> {
-    first..last.max(first.saturating_sub(1)).saturating_add(1)
-}
-
-/// The minutes of one window that are not in the other.
-fn without(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> [Range<i64>; 2] {
+/// The minutes of one window that are not in the other, from the first to the last of them; an inverted range holds none.
+fn without(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> [(i64, i64); 2] {
+    const NONE: (i64, i64) = (0, -1);
     match (one, other) {
-        (None, _) => [0..0, 0..0],
-        (Some((first, last)), None) => [stretch(first, last), 0..0],
-        (Some((first, last)), Some(other)) => [
-            stretch(first, last.min(other.0 - 1)),
-            stretch(first.max(other.1 + 1), last),
-        ],
+        (None, _) => [NONE, NONE],
+        (Some(one), None) => [one, NONE],
+        (Some((first, last)), Some(other)) => {
+            [(first, last.min(other.0 - 1)), (first.max(other.1 + 1), last)]
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// The definition, minute by minute: held, broken, open and absorbed.
 fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amount) {
     let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-    let (first, last) = (bucket((price - near).floor()), bucket((price + near).floor()));
+    let (first, last) = ((price - near).floor(), (price + near).floor());
     let (mut held, mut broken, mut open, mut absorbed) = (0, 0, 0, 0);
     let (mut from, mut volume): (Option<Side>, Option<Amount>) = (None, None);
     let mut before = None;
@@ -26,11 +26,15 @@ fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amo
             continue;
         };
         let (low, high) = (grid.middle(low), grid.middle(high));
-        let flow = flow.rows.between(first, last);
+        // Summed row by row: what is looked at all at once is tested with it.
+        let touched = flow
+            .rows
+            .iter()
+            .filter(|(bucket, _)| (first..=last).contains(&(*bucket as f64)));
         let against = if from == Some(Side::Above) {
-            flow.sell
+            touched.map(|(_, flow)| flow.sell).sum::<Amount>()
         } else {
-            flow.buy
+            touched.map(|(_, flow)| flow.buy).sum()
         };
         let (back, through) = match from {
             None => (false, false),
@@ -86,7 +90,8 @@ proptest! {
         start in prop::collection::vec(-12_i64..13, 1..260),
         holes in prop::collection::vec((0_i64..260, any::<bool>()), 0..4),
         changes in prop::collection::vec(change(), 0..8),
-        levels in prop::collection::vec(-80_i64..80, 1..5),
+        // In tenths, so that edges fall on middles of buckets and between them.
+        levels in prop::collection::vec(-800_i64..800, 1..5),
         length in 20_u32..240,
     ) {
         let grid = Grid::new(BucketWidth::ONE);
@@ -113,8 +118,9 @@ proptest! {
             let plain = window.clone();
             let tape = Tape::new(&mut window, grid);
             for level in &levels {
-                let found = tape.tests_of(Decimal::from(1000 + level));
-                let (held, broken, open, absorbed) = by_the_minute(&plain, grid, (1000 + level) as f64);
+                let level = Decimal::new(10_000 + level, 1);
+                let found = tape.tests_of(level);
+                let (held, broken, open, absorbed) = by_the_minute(&plain, grid, to_f64(level));
                 prop_assert_eq!((found.held, found.broken, found.open), (held, broken, open));
                 prop_assert_eq!(found.absorbed, number(absorbed));
             }
