@@ -234,7 +234,7 @@ fn traded(tape: &Tape<'_>, params: &Params) -> Traded {
     let found = nodes::find(&profile.rows, profile.poc);
     let smoothed = |volume| Number::new(number(volume).get() / Decimal::from(KERNEL_WEIGHT));
     let node = |node: &Node| {
-        let flow = window.profile().get(&profile.bucket(node.row));
+        let flow = window.profile().get(profile.bucket(node.row));
         VolumeNode {
             price: price(node.row),
             volume: number(profile.rows[node.row]),

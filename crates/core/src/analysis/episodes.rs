@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use crate::analysis::posterior::posterior;
 use crate::analysis::rows::Taken;
 use crate::analysis::tape::{Extent, Span, Tape};
-use crate::analysis::units::{Amount, Grid, number};
+use crate::analysis::units::{Amount, number};
 use crate::model::report::Confirmation;
 use crate::num::to_f64;
 
@@ -121,7 +121,7 @@ impl Tape<'_> {
 impl<'a> Tests<'a> {
     fn new(tape: &'a Tape<'a>, price: f64) -> Self {
         let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-        let (grid, far): (Grid, f64) = (tape.grid, HELD * near);
+        let (grid, far) = (tape.grid, HELD * near);
         Self {
             tape,
             touched: (grid.first_from(price - near), grid.last_to(price + near)),
@@ -258,6 +258,7 @@ impl<'a> Tests<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::units::Grid;
     use crate::analysis::window::tests::{minute, window};
     use crate::num::BucketWidth;
 

@@ -1,7 +1,5 @@
 //! High- and low-volume nodes: the hills of the smoothed profile and the valleys between them.
 
-use std::cmp::Ordering;
-
 use crate::analysis::units::{Amount, ratio};
 
 /// Rows on either side that the kernel reaches: weights 6 5 4 3 2 1, a triangle of eleven rows.
@@ -45,16 +43,17 @@ pub(crate) fn find(rows: &[Amount], poc: usize) -> Nodes {
     let Some(highest) = smoothed.iter().max().copied().filter(|highest| *highest > 0) else {
         return Nodes::default();
     };
-    let heights = prominences(&smoothed);
-    let hills: Vec<Node> = peaks(&smoothed)
-        .into_iter()
-        .filter_map(|row| {
-            let height = heights[row];
-            (height * PROMINENCE_DIVISOR >= highest).then_some(Node {
-                row,
-                smoothed: smoothed[row],
-                saddle: smoothed[row] - height,
-                prominence: ratio(height, highest),
+    let peaks = peaks(&smoothed);
+    let hills: Vec<Node> = peaks
+        .iter()
+        .zip(saddles(&peaks))
+        .filter_map(|(peak, saddle)| {
+            let prominence = peak.height - saddle;
+            (prominence * PROMINENCE_DIVISOR >= highest).then_some(Node {
+                row: peak.row,
+                smoothed: peak.height,
+                saddle,
+                prominence: ratio(prominence, highest),
             })
         })
         .collect();
@@ -108,67 +107,86 @@ fn smooth(rows: &[Amount]) -> Vec<Amount> {
 /// The sum of each row and the five before it, and of what is left of them beyond the last row.
 fn boxes(rows: &[Amount]) -> Vec<Amount> {
     let mut sum = 0;
-    let left = std::iter::repeat_n(&0, KERNEL_REACH + 1).chain(rows);
-    let come = rows.iter().chain(std::iter::repeat_n(&0, KERNEL_REACH));
-    come.zip(left)
-        .map(|(come, left)| {
-            sum += come - left;
-            sum
-        })
-        .collect()
+    let sums = (0..rows.len() + KERNEL_REACH).map(|index| {
+        sum += rows.get(index).copied().unwrap_or_default();
+        if let Some(left) = index.checked_sub(KERNEL_REACH + 1) {
+            sum -= rows[left];
+        }
+        sum
+    });
+    sums.collect()
 }
 
-/// Local maxima; of a plateau its middle row, the lower of two.
-fn peaks(rows: &[Amount]) -> Vec<usize> {
+/// A local maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Peak {
+    /// Its row; of a plateau the middle one, the lower of two.
+    row: usize,
+    height: Amount,
+    /// The lowest row since the peak before it, or since the first row.
+    dip: Amount,
+}
+
+/// Local maxima, lowest row first. There is a dip between two of them.
+fn peaks(rows: &[Amount]) -> Vec<Peak> {
     let mut found = Vec::new();
+    let mut dip = Amount::MAX;
+    let mut before = None;
     let mut start = 0;
-    while start < rows.len() {
-        let mut end = start;
-        while end + 1 < rows.len() && rows[end + 1] == rows[start] {
+    while let Some(height) = rows.get(start).copied() {
+        let mut end = start + 1;
+        while rows.get(end) == Some(&height) {
             end += 1;
         }
-        let rises = start == 0 || rows[start - 1] < rows[start];
-        let falls = end + 1 == rows.len() || rows[end + 1] < rows[start];
+        dip = dip.min(height);
+        let rises = before.is_none_or(|before| before < height);
+        let falls = rows.get(end).is_none_or(|after| *after < height);
         if rises && falls {
-            found.push(usize::midpoint(start, end));
+            let row = usize::midpoint(start, end - 1);
+            found.push(Peak { row, height, dip });
+            dip = height;
         }
-        start = end + 1;
+        before = Some(height);
+        start = end;
     }
     found
 }
 
-/// Height of every row over the higher of the lowest rows between it and higher ground on either side; where
-/// there is no higher ground on either side, over nothing. Of two equal heights with a dip between them the lower row
-/// counts as the higher ground, so that a ripple does not make two hills of one.
-fn prominences(rows: &[Amount]) -> Vec<Amount> {
-    let below = saddles(rows.iter(), true);
-    let above = saddles(rows.iter().rev(), false);
-    rows.iter()
-        .zip(below.iter().zip(above.iter().rev()))
-        .map(|(height, (below, above))| height - below.iter().chain(above).max().unwrap_or(&0))
+/// For every peak the higher of the lowest rows between it and higher ground on either side; nothing where there is no higher
+/// ground on either side. Of two equal peaks the one in the lower row counts as the higher ground, so that a ripple does not make two hills
+/// of one.
+fn saddles(peaks: &[Peak]) -> Vec<Amount> {
+    let heights = || peaks.iter().map(|peak| peak.height);
+    let dips = || peaks.iter().map(|peak| peak.dip);
+    let below = beside(heights().zip(dips()), |before, height| before >= height);
+    // Downwards the dip before a peak is the one of the peak above it; before the topmost there is none.
+    let dips = std::iter::once(Amount::MAX).chain(dips().rev());
+    let above = beside(heights().rev().zip(dips), |before, height| before > height);
+    below
+        .into_iter()
+        .zip(above.into_iter().rev())
+        .map(|(below, above)| below.max(above))
         .collect()
 }
 
-/// For every row the lowest row between it and the last higher one before it; none without a higher one. Where `equal`
-/// one that is as high counts as higher, unless they are the same plateau.
-fn saddles<'a>(rows: impl Iterator<Item = &'a Amount>, equal: bool) -> Vec<Option<Amount>> {
-    // Falling heights, each with the lowest row since the height before it.
+/// For every peak of heights and the dips before them the lowest dip since the last one that is higher ground; nothing without such a one.
+fn beside(
+    peaks: impl Iterator<Item = (Amount, Amount)>,
+    is_higher: impl Fn(Amount, Amount) -> bool,
+) -> Vec<Amount> {
+    // Falling heights, each with the lowest dip since the one before it.
     let mut falling: Vec<(Amount, Amount)> = Vec::new();
-    rows.map(|height| {
-        let mut lowest = *height;
-        let passes = |before: Amount, lowest: Amount| match before.cmp(height) {
-            Ordering::Less => true,
-            Ordering::Equal => !equal || lowest == *height,
-            Ordering::Greater => false,
-        };
-        while let Some((_, since)) = falling.pop_if(|(before, _)| passes(*before, lowest)) {
-            lowest = lowest.min(since);
-        }
-        let saddle = (!falling.is_empty()).then_some(lowest);
-        falling.push((*height, lowest));
-        saddle
-    })
-    .collect()
+    peaks
+        .map(|(height, dip)| {
+            let mut lowest = dip;
+            while let Some((_, since)) = falling.pop_if(|(before, _)| !is_higher(*before, height)) {
+                lowest = lowest.min(since);
+            }
+            let saddle = if falling.is_empty() { 0 } else { lowest };
+            falling.push((height, lowest));
+            saddle
+        })
+        .collect()
 }
 
 /// The lowest row between two others; of a plateau its middle row, the lower of two.
@@ -182,6 +200,7 @@ fn lowest(rows: &[Amount], from: usize, to: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn two_hills_have_a_valley_between_them() {
@@ -208,13 +227,58 @@ mod tests {
         assert_eq!(find(&[0, 0], 0), Nodes::default());
     }
 
+    /// Row and prominence of every peak.
+    fn prominences(rows: &[Amount]) -> Vec<(usize, Amount)> {
+        let peaks = peaks(rows);
+        let found = peaks.iter().zip(saddles(&peaks));
+        found
+            .map(|(peak, saddle)| (peak.row, peak.height - saddle))
+            .collect()
+    }
+
     #[test]
     fn prominence_is_measured_from_the_higher_saddle() {
-        assert_eq!(prominences(&[9, 2, 5, 3, 7]), [9, 0, 2, 0, 5]);
-        assert_eq!(prominences(&[1, 2, 5, 3, 7])[2], 2);
+        assert_eq!(prominences(&[9, 2, 5, 3, 7]), [(0, 9), (2, 2), (4, 5)]);
+        assert_eq!(prominences(&[1, 2, 5, 3, 7]), [(2, 2), (4, 7)]);
         // The same plateau, and two equal heights with a dip between them.
-        assert_eq!(prominences(&[1, 5, 5, 5, 2])[2], 5);
-        assert_eq!(prominences(&[1, 5, 5, 4, 5, 0]), [0, 5, 5, 0, 1, 0]);
+        assert_eq!(prominences(&[1, 5, 5, 5, 2]), [(2, 5)]);
+        assert_eq!(prominences(&[1, 5, 5, 4, 5, 0]), [(1, 5), (4, 1)]);
+        assert_eq!(prominences(&[]), []);
+    }
+
+    proptest! {
+        #[test]
+        fn prominences_are_those_of_the_definition(rows in prop::collection::vec(0_i64..12, 0..40)) {
+            let rows: Vec<Amount> = rows.into_iter().map(Amount::from).collect();
+            // What a row stands over, looked for row by row: on the way to higher ground on either side the lowest row, of
+            // these two the higher one.
+            let saddle = |row: usize| {
+                let height = rows[row];
+                let lowest = |way: &mut dyn Iterator<Item = usize>, equal: bool| {
+                    let mut lowest = height;
+                    for other in way {
+                        let dipped = lowest < height;
+                        if rows[other] > height || rows[other] == height && equal && dipped {
+                            return lowest;
+                        }
+                        lowest = lowest.min(rows[other]);
+                    }
+                    0
+                };
+                lowest(&mut (0..row).rev(), true).max(lowest(&mut (row + 1..rows.len()), false))
+            };
+            for (row, prominence) in prominences(&rows) {
+                prop_assert_eq!(prominence, rows[row] - saddle(row), "{}", row);
+            }
+            let is_top = |row: usize| {
+                let side = |mut way: Box<dyn Iterator<Item = usize> + '_>| {
+                    way.find(|other| rows[*other] != rows[row]).is_none_or(|other| rows[other] < rows[row])
+                };
+                side(Box::new((0..row).rev())) && side(Box::new(row + 1..rows.len()))
+            };
+            let tops = (0..rows.len()).filter(|row| is_top(*row)).filter(|row| *row == 0 || rows[row - 1] != rows[*row]);
+            prop_assert_eq!(prominences(&rows).len(), tops.count());
+        }
     }
 
     // A valley of a hundredth of the profile was published, though a fifth is the least.

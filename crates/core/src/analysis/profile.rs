@@ -3,8 +3,7 @@
 //! Rows are buckets, and every bucket between the lowest and the highest traded one is a row, traded in
 //! or not, as on a chart. A row is named by its lower edge.
 
-use std::collections::BTreeMap;
-
+use crate::analysis::pages::Pages;
 use crate::analysis::rows::Flow;
 use crate::analysis::units::Amount;
 
@@ -55,16 +54,22 @@ pub(crate) struct Step {
 
 impl Profile {
     /// The profile of flows per bucket; none when nothing was traded.
-    pub(crate) fn new(flows: &BTreeMap<i64, Flow>) -> Option<Self> {
-        let largest = flows
-            .iter()
-            .max_by(|one, other| one.1.total().cmp(&other.1.total()).then(other.0.cmp(one.0)))
-            .filter(|(_, flow)| flow.total() > 0)?;
-        let (reach_low, reach_high) = (largest.0 - MAX_REACH, largest.0 + MAX_REACH);
-        let inside = || flows.range(reach_low..=reach_high);
-        let (first, last) = (*inside().next()?.0, *inside().next_back()?.0);
+    pub(crate) fn new(flows: &Pages<Flow>) -> Option<Self> {
+        let ends = |first: i64, last: i64| {
+            let mut buckets = flows.range(first, last).map(|(bucket, _)| bucket);
+            let first = buckets.next()?;
+            Some((first, buckets.next_back().unwrap_or(first)))
+        };
+        let all = ends(i64::MIN, i64::MAX)?;
+        let (mut first, mut last) = all;
+        if last - first > MAX_REACH {
+            let by_volume = |one: &(i64, &Flow), other: &(i64, &Flow)| one.1.total().cmp(&other.1.total());
+            // Of equals the lowest.
+            let largest = flows.all().rev().max_by(by_volume)?.0;
+            (first, last) = ends(largest - MAX_REACH, largest + MAX_REACH)?;
+        }
         let mut rows = vec![0; usize::try_from(last - first).ok()? + 1];
-        for (bucket, flow) in inside() {
+        for (bucket, flow) in flows.range(first, last) {
             if let Some(row) = usize::try_from(bucket - first)
                 .ok()
                 .and_then(|index| rows.get_mut(index))
@@ -77,7 +82,7 @@ impl Profile {
             first,
             rows,
             poc,
-            cut: inside().count() < flows.len(),
+            cut: (first, last) != all,
         })
     }
 
@@ -286,18 +291,24 @@ mod tests {
 
     #[test]
     fn rows_absurdly_far_away_are_left_out_and_it_says_so() {
-        let flow = |buy| Flow { buy, sell: 0 };
-        let profile = Profile::new(&BTreeMap::from([
-            (0, flow(5)),
-            (3, flow(9)),
-            (9_000_000, flow(1)),
-        ]))
-        .unwrap();
+        let of = |flows: &[(i64, Amount)]| {
+            let mut pages = Pages::new(64);
+            let flows = flows
+                .iter()
+                .map(|(bucket, buy)| (*bucket, Flow { buy: *buy, sell: 0 }));
+            pages.change(flows, Flow::add);
+            Profile::new(&pages)
+        };
+        let profile = of(&[(0, 5), (3, 9), (9_000_000, 1)]).unwrap();
         assert_eq!(
             (profile.rows.as_slice(), profile.cut, profile.bucket(profile.poc)),
             (&[5, 0, 0, 9][..], true, 3)
         );
-        assert_eq!(Profile::new(&BTreeMap::new()), None);
+        let profile = of(&[(-100_000, 5), (0, 9), (100_000, 9)]).unwrap();
+        assert_eq!((profile.rows.len(), profile.cut), (200_001, false));
+        let profile = of(&[(-100_000, 9), (0, 9), (1, 9)]).unwrap();
+        assert_eq!((profile.rows.len(), profile.cut), (100_001, true));
+        assert_eq!(of(&[]), None);
     }
 }
 

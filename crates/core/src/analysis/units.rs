@@ -212,6 +212,16 @@ mod tests {
         }
 
         #[test]
+        fn the_middles_of_buckets_are_told_apart(price in 0.001..1e9, halves in 0_i64..1_000_000, width in 1_i64..5000, width_scale in 0_u32..4) {
+            let grid = Grid::new(BucketWidth::new(Decimal::new(width, width_scale)).unwrap());
+            for price in [price, halves as f64 * grid.width_f64() / 2.0] {
+                let (first, last) = (grid.first_from(price), grid.last_to(price));
+                prop_assert!(grid.middle(first) >= price && grid.middle(first - 1) < price);
+                prop_assert!(grid.middle(last) <= price && grid.middle(last + 1) > price);
+            }
+        }
+
+        #[test]
         fn no_price_and_no_width_is_too_strange(mantissa in 1_i64..1_000_000_000_000_000, scale in 0_u32..=28, width in 1_i64..1_000_000_000_000_000, width_scale in 0_u32..=28) {
             let grid = Grid::new(BucketWidth::new(Decimal::new(width, width_scale)).unwrap());
             if let Some(bucket) = grid.bucket(Decimal::new(mantissa, scale)) {

@@ -1,15 +1,18 @@
 //! The minutes the analysis looks at, with what is summed over them, kept up to date by adding what comes
 //! and subtracting what goes: a cycle costs what changes, not what is there.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
 use crate::analysis::imbalance::{BAR_MINUTES, Bar};
 use crate::analysis::kept::Kept;
-use crate::analysis::minutes::Minutes;
+use crate::analysis::pages::Pages;
 use crate::analysis::rows::{Flow, MinuteFlow};
 use crate::analysis::tape::{BLOCK_MINUTES, Block};
+
+/// Minutes that lie together.
+const PAGE_MINUTES: i64 = 32;
+/// Buckets of the profile that lie together.
+const PAGE_BUCKETS: i64 = 64;
 
 /// Minutes by which the newest minute may lag behind the clock without counting as missing.
 const LAG_MINUTES: i64 = 3;
@@ -22,7 +25,7 @@ const KEPT_BEFORE: i64 = LAG_MINUTES + 2;
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     length: i64,
-    minutes: Minutes,
+    minutes: Pages<Option<MinuteFlow>>,
     /// First and last minute of the window; what is in it is in the sums.
     bounds: Option<(i64, i64)>,
     sums: Sums,
@@ -33,9 +36,9 @@ pub(crate) struct Window {
 }
 
 /// What is summed over the minutes of the window.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Sums {
-    profile: BTreeMap<i64, Flow>,
+    profile: Pages<Flow>,
     minutes: u32,
     incomplete: u32,
 }
@@ -44,40 +47,13 @@ impl Sums {
     fn add(&mut self, minute: &MinuteFlow) {
         self.minutes += 1;
         self.incomplete += u32::from(!minute.complete);
-        self.change(minute, Flow::add);
+        self.profile.change(minute.rows.iter(), Flow::add);
     }
 
     fn subtract(&mut self, minute: &MinuteFlow) {
         self.minutes -= 1;
         self.incomplete -= u32::from(!minute.complete);
-        self.change(minute, Flow::subtract);
-    }
-
-    /// Goes through the rows and the part of the profile they lie in side by side: to look up each of a window's rows would take
-    /// several times as long.
-    fn change(&mut self, minute: &MinuteFlow, change: fn(&mut Flow, Flow)) {
-        let Some((low, high)) = minute.rows.range() else {
-            return;
-        };
-        let (mut new, mut emptied) = (Vec::new(), Vec::new());
-        let mut known = self.profile.range_mut(low..=high).peekable();
-        for (bucket, flow) in minute.rows.iter() {
-            while known.next_if(|(lower, _)| **lower < bucket).is_some() {}
-            let Some((_, row)) = known.next_if(|(same, _)| **same == bucket) else {
-                new.push((bucket, flow));
-                continue;
-            };
-            change(row, flow);
-            if *row == Flow::default() {
-                emptied.push(bucket);
-            }
-        }
-        for (bucket, flow) in new {
-            change(self.profile.entry(bucket).or_default(), flow);
-        }
-        for bucket in emptied {
-            self.profile.remove(&bucket);
-        }
+        self.profile.change(minute.rows.iter(), Flow::subtract);
     }
 }
 
@@ -86,9 +62,13 @@ impl Window {
     pub(crate) fn new(length: u32) -> Self {
         Self {
             length: i64::from(length.max(1)),
-            minutes: Minutes::default(),
+            minutes: Pages::new(PAGE_MINUTES),
             bounds: None,
-            sums: Sums::default(),
+            sums: Sums {
+                profile: Pages::new(PAGE_BUCKETS),
+                minutes: 0,
+                incomplete: 0,
+            },
             blocks: Kept::new(BLOCK_MINUTES),
             bars: Kept::new(BAR_MINUTES),
         }
@@ -101,7 +81,7 @@ impl Window {
         if inside {
             self.sums.add(&flow);
         }
-        let previous = self.minutes.insert(number, flow);
+        let previous = self.replace(number, Some(flow));
         if let (true, Some(previous)) = (inside, previous) {
             self.sums.subtract(&previous);
         }
@@ -135,12 +115,20 @@ impl Window {
         let bounds = (last - self.length + 1, last);
         let previous = self.bounds.replace(bounds);
         for (first, last) in without(Some(bounds), previous) {
-            for (_, minute) in self.minutes.range(first, last) {
+            for minute in self
+                .minutes
+                .range(first, last)
+                .filter_map(|(_, minute)| minute.as_ref())
+            {
                 self.sums.add(minute);
             }
         }
         for (first, last) in without(previous, Some(bounds)) {
-            for (_, minute) in self.minutes.range(first, last) {
+            for minute in self
+                .minutes
+                .range(first, last)
+                .filter_map(|(_, minute)| minute.as_ref())
+            {
                 self.sums.subtract(minute);
             }
         }
@@ -152,8 +140,17 @@ impl Window {
             .is_some_and(|(first, last)| (first..=last).contains(&number))
     }
 
+    fn replace(&mut self, number: i64, minute: Option<MinuteFlow>) -> Option<MinuteFlow> {
+        let mut previous = None;
+        self.minutes
+            .change(std::iter::once((number, minute)), |place, minute| {
+                previous = std::mem::replace(place, minute);
+            });
+        previous
+    }
+
     fn take(&mut self, number: i64) {
-        let taken = self.minutes.remove(number);
+        let taken = self.replace(number, None);
         if let Some(minute) = taken.filter(|_| self.is_inside(number)) {
             self.sums.subtract(&minute);
         }
@@ -181,7 +178,8 @@ impl Window {
     /// The minutes of the window from `first` to `last`, both included, that are there, oldest first.
     pub(crate) fn range(&self, first: i64, last: i64) -> impl DoubleEndedIterator<Item = (i64, &MinuteFlow)> {
         let bounds = self.bounds();
-        self.minutes.range(first.max(bounds.0), last.min(bounds.1))
+        let minutes = self.minutes.range(first.max(bounds.0), last.min(bounds.1));
+        minutes.filter_map(|(number, minute)| Some((number, minute.as_ref()?)))
     }
 
     /// How many minutes of the window are there.
@@ -201,11 +199,11 @@ impl Window {
 
     /// One minute, if it is there; it may lie before or after the window.
     pub(crate) fn minute(&self, number: i64) -> Option<&MinuteFlow> {
-        self.minutes.get(number)
+        self.minutes.get(number)?.as_ref()
     }
 
-    /// Flow per bucket over the window, lowest bucket first, none empty.
-    pub(crate) fn profile(&self) -> &BTreeMap<i64, Flow> {
+    /// Flow per bucket over the window.
+    pub(crate) fn profile(&self) -> &Pages<Flow> {
         &self.sums.profile
     }
 
@@ -275,21 +273,26 @@ pub(crate) mod tests {
         window
     }
 
+    /// Buckets traded in.
+    fn buckets(window: &Window) -> Vec<i64> {
+        window.profile().all().map(|(bucket, _)| bucket).collect()
+    }
+
     #[test]
     fn what_leaves_the_window_leaves_the_profile() {
         let mut window = window(
             2,
             &[minute(10, true, &[(100, 1, 0)]), minute(11, true, &[(101, 0, 2)])],
         );
-        assert_eq!(window.profile().keys().copied().collect::<Vec<_>>(), [100, 101]);
+        assert_eq!(buckets(&window), [100, 101]);
         put(&mut window, &minute(12, true, &[(101, 5, 0)]));
-        assert_eq!(window.profile().len(), 2, "not in the window before it moves");
+        assert_eq!(buckets(&window), [100, 101], "not in the window before it moves");
         window.advance(DateTime::from_timestamp(13 * 60, 0).unwrap());
         let units = 10_000_000_000;
         assert_eq!(
-            window.profile().iter().collect::<Vec<_>>(),
+            window.profile().all().collect::<Vec<_>>(),
             [(
-                &101,
+                101,
                 &Flow {
                     buy: 5 * units,
                     sell: 2 * units
@@ -297,11 +300,7 @@ pub(crate) mod tests {
             )]
         );
         put(&mut window, &minute(11, true, &[(99, 0, 3)]));
-        assert_eq!(
-            window.profile().keys().copied().collect::<Vec<_>>(),
-            [99, 101],
-            "replaced"
-        );
+        assert_eq!(buckets(&window), [99, 101], "replaced");
     }
 
     #[test]
@@ -312,19 +311,19 @@ pub(crate) mod tests {
         window.advance(DateTime::from_timestamp(14 * 60, 0).unwrap());
         assert_eq!(window.bounds(), (4, 13));
         window.advance(DateTime::from_timestamp(100 * 60, 0).unwrap());
-        assert!(window.profile().is_empty());
+        assert_eq!(buckets(&window), [0_i64; 0]);
     }
 
     #[test]
     fn a_window_that_steps_back_still_has_what_it_needs() {
         let mut window = window(5, &[minute(10, true, &[(100, 1, 0)])]);
         window.advance(DateTime::from_timestamp(16 * 60, 0).unwrap());
-        assert_eq!((window.bounds(), window.profile().len()), ((11, 15), 0));
+        assert_eq!((window.bounds(), buckets(&window).len()), ((11, 15), 0));
         assert!(window.inside(10).is_none() && window.minute(10).is_some());
         // The collector is back, a minute behind.
         put(&mut window, &minute(14, true, &[(101, 1, 0)]));
         window.advance(DateTime::from_timestamp(16 * 60, 0).unwrap());
-        assert_eq!((window.bounds(), window.profile().len()), ((10, 14), 2));
+        assert_eq!((window.bounds(), buckets(&window)), ((10, 14), vec![100, 101]));
     }
 
     #[test]
@@ -334,6 +333,6 @@ pub(crate) mod tests {
         put(&mut window, &minute(500, true, &[(7, 1, 0)]));
         window.advance(DateTime::from_timestamp(11 * 60, 0).unwrap());
         assert_eq!((window.bounds(), window.future_minutes()), ((1, 10), 1));
-        assert_eq!(window.profile().keys().copied().collect::<Vec<_>>(), [100]);
+        assert_eq!(buckets(&window), [100]);
     }
 }

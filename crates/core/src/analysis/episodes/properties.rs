@@ -1,6 +1,7 @@
 //! Blocks of minutes looked at once, against every minute looked at for itself.
 
 use super::*;
+use crate::analysis::units::Grid;
 use crate::analysis::window::Window;
 use crate::analysis::window::tests::{minute, put};
 use crate::num::BucketWidth;
