@@ -15,8 +15,9 @@ use crate::table::{Row, Spread, ms};
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Steady cycles of each window that are measured at least; the interval is two seconds.
-const CYCLES: u32 = 7;
+/// Steady cycles of each window that are measured at least: medians of seven differ by a tenth from run to run. The interval is two
+/// seconds.
+const CYCLES: u32 = 21;
 
 /// How long a cycle may go on behind its line.
 const AFTERWARDS: Duration = Duration::from_millis(100);

@@ -101,14 +101,14 @@ impl HalfBook {
         // Where the levels of each bucket begin.
         let mut starts: Vec<usize> = Vec::new();
         for (index, level) in levels.iter().enumerate() {
-            let quantity = amount(level.quantity.get());
+            let quantity = amount(level.quantity);
             // The bands that end before this level.
             while ends.get(begun).is_some_and(|end| *end <= index) {
                 half.bands[begun] = sum;
                 begun += 1;
             }
             sum += quantity;
-            let Some(bucket) = grid.bucket(level.price.get()) else {
+            let Some(bucket) = grid.bucket(level.price.digits()) else {
                 continue;
             };
             let first = *first.get_or_insert(bucket);
@@ -199,7 +199,7 @@ impl HalfBook {
 fn largest(levels: &[DepthLevel]) -> Decimal {
     let mut largest = (0, Decimal::ZERO);
     for level in levels {
-        let quantity = amount(level.quantity.get());
+        let quantity = amount(level.quantity);
         if quantity > largest.0 {
             largest = (quantity, level.price.get());
         }

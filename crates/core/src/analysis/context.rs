@@ -30,10 +30,7 @@ pub(crate) fn of(book: Option<&BucketedBook>, window: &Window, grid: Grid) -> Ma
     };
     context.mid = Some(Number::new(mid));
     context.spread = Some(Number::new(ask.price.get() - bid.price.get()));
-    let weight = ratio(
-        amount(bid.quantity.get()),
-        amount(bid.quantity.get()) + amount(ask.quantity.get()),
-    );
+    let weight = ratio(amount(bid.quantity), amount(bid.quantity) + amount(ask.quantity));
     let (low, high) = (bid.price.to_f64(), ask.price.to_f64());
     context.microprice = Some(round(low + (high - low) * weight, 4));
     let [near, middle, far] =

@@ -119,7 +119,7 @@ fn stacks(
 ) -> Vec<StackedImbalance> {
     let traded: Amount = rows.iter().map(|(_, flow)| flow.total()).sum();
     let mean = traded / (2 * rows.len().max(1)) as Amount;
-    let least = mean.max(amount(params.min_order_volume.get())).max(1);
+    let least = mean.max(amount(params.min_order_volume)).max(1);
     let outweighs = |one: Amount, other: Amount| one >= least && one >= other.saturating_mul(RATIO);
     // The flow one row from a row, which stands next to it among the rows, if anything was traded there.
     let at = |index: Option<usize>, bucket: i64| {

@@ -1,6 +1,6 @@
 //! What was traded in one minute, per bucket, in little memory.
 
-use crate::analysis::units::{Amount, DECIMALS, Grid, amount, power_of_ten};
+use crate::analysis::units::{Amount, DECIMALS, Grid, amount, short_power_of_ten};
 use crate::model::BucketFlow;
 use crate::num::{PriceBucket, Quantity};
 
@@ -87,10 +87,10 @@ impl Rows {
         let mut rows: Vec<(i64, Flow)> = Vec::with_capacity(levels.size_hint().0);
         for (level, flow) in levels {
             let flow = Flow {
-                buy: amount(flow.buy_volume.get()),
-                sell: amount(flow.sell_volume.get()),
+                buy: amount(flow.buy_volume),
+                sell: amount(flow.sell_volume),
             };
-            let Some(bucket) = grid.bucket(level.low()).filter(|_| flow.total() > 0) else {
+            let Some(bucket) = grid.bucket(level.digits()).filter(|_| flow.total() > 0) else {
                 continue;
             };
             match rows.last_mut() {
@@ -107,9 +107,8 @@ impl Rows {
             Self::Narrow(narrow) => (Some(narrow), &[][..]),
             Self::Wide(rows) => (None, &rows[..]),
         };
-        narrow
-            .into_iter()
-            .flat_map(Narrow::iter)
+        let rows = 0..narrow.map_or(0, |narrow| narrow.rows);
+        rows.filter_map(move |row| narrow?.row(row))
             .chain(wide.iter().copied())
     }
 
@@ -143,20 +142,19 @@ impl Narrow {
         levels: impl Iterator<Item = (&'a PriceBucket, &'a BucketFlow)> + Clone,
         grid: Grid,
     ) -> Option<Self> {
-        let scale = |flow: &BucketFlow| flow.buy_volume.get().scale().max(flow.sell_volume.get().scale());
-        let scale = levels.clone().map(|(_, flow)| scale(flow)).max().unwrap_or(0);
-        let unit = u64::try_from(power_of_ten(DECIMALS.checked_sub(scale)?)).ok()?;
+        let places = |flow: &BucketFlow| flow.buy_volume.digits().1.max(flow.sell_volume.digits().1);
+        let scale = levels.clone().map(|(_, flow)| places(flow)).max().unwrap_or(0);
+        let unit = short_power_of_ten(DECIMALS.checked_sub(scale)?)?;
         let multiple = |quantity: Quantity| {
-            let quantity = quantity.get();
-            let mantissa = u64::try_from(quantity.mantissa()).ok()?;
-            let factor = u64::try_from(power_of_ten(scale - quantity.scale())).ok()?;
-            u32::try_from(mantissa.checked_mul(factor)?).ok()
+            let (digits, places) = quantity.digits();
+            let factor = short_power_of_ten(scale - places)?;
+            u32::try_from(digits.checked_mul(factor)?).ok()
         };
         let mut first = None;
         let mut rows: Vec<[u32; 3]> = Vec::with_capacity(levels.size_hint().0);
         for (level, flow) in levels {
             let (buy, sell) = (multiple(flow.buy_volume)?, multiple(flow.sell_volume)?);
-            let Some(bucket) = grid.bucket(level.low()).filter(|_| buy > 0 || sell > 0) else {
+            let Some(bucket) = grid.bucket(level.digits()).filter(|_| buy > 0 || sell > 0) else {
                 continue;
             };
             let offset = u32::try_from(bucket - *first.get_or_insert(bucket)).ok()?;
@@ -196,30 +194,28 @@ impl Narrow {
         (bought, sold, offsets)
     }
 
-    /// The bucket of each row.
-    fn buckets(&self) -> impl DoubleEndedIterator<Item = i64> {
-        let (_, _, offsets) = self.parts();
-        let without_gaps = if offsets.is_empty() { self.rows } else { 0 };
-        let every = 0..i64::try_from(without_gaps).unwrap_or(i64::MAX);
-        let offsets = offsets.iter().map(|offset| i64::from(*offset));
-        offsets.chain(every).map(|offset| self.first + offset)
+    /// The bucket of a row.
+    fn bucket(&self, row: usize) -> i64 {
+        let offset = match self.numbers.get(2 * self.rows + row) {
+            Some(offset) => i64::from(*offset),
+            None => i64::try_from(row).unwrap_or(i64::MAX),
+        };
+        self.first.saturating_add(offset)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (i64, Flow)> {
-        let (bought, sold, _) = self.parts();
-        let rows = bought.iter().zip(sold).zip(self.buckets());
-        rows.filter(|((buy, sell), _)| **buy > 0 || **sell > 0)
-            .map(|((buy, sell), bucket)| {
-                let flow = Flow {
-                    buy: Amount::from(*buy) * Amount::from(self.unit),
-                    sell: Amount::from(*sell) * Amount::from(self.unit),
-                };
-                (bucket, flow)
-            })
+    /// A row, unless it is empty.
+    fn row(&self, row: usize) -> Option<(i64, Flow)> {
+        let (buy, sell) = (*self.numbers.get(row)?, *self.numbers.get(self.rows + row)?);
+        let flow = Flow {
+            buy: Amount::from(buy) * Amount::from(self.unit),
+            sell: Amount::from(sell) * Amount::from(self.unit),
+        };
+        (buy > 0 || sell > 0).then(|| (self.bucket(row), flow))
     }
 
     fn range(&self) -> Option<(i64, i64)> {
-        self.buckets().next_back().map(|last| (self.first, last))
+        let last = self.rows.checked_sub(1)?;
+        Some((self.first, self.bucket(last)))
     }
 
     fn taken(&self, side: Taken, low: i64, high: i64) -> Amount {

@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 
 use crate::model::report::Number;
-use crate::num::BucketWidth;
+use crate::num::{BucketWidth, Quantity};
 
 /// An amount in 10⁻¹² base units. An amount is below 10¹⁵, so that 10¹¹ of them can be added up.
 pub(crate) type Amount = i128;
@@ -19,17 +19,18 @@ const MAX_BUCKET: i64 = 1 << 50;
 
 /// An amount as an integer.
 #[inline]
-pub(crate) fn amount(value: Decimal) -> Amount {
-    let (mantissa, scale) = (value.mantissa(), value.scale());
-    if scale > DECIMALS {
-        return mantissa / power_of_ten(scale - DECIMALS);
+pub(crate) fn amount(quantity: Quantity) -> Amount {
+    let (digits, places) = quantity.digits();
+    match DECIMALS.checked_sub(places).and_then(short_power_of_ten) {
+        Some(power) => Amount::from(digits) * Amount::from(power),
+        None => Amount::from(digits) / power_of_ten(places.saturating_sub(DECIMALS)),
     }
-    let power = power_of_ten(DECIMALS - scale);
-    // Two numbers of 64 bits, as they always are, are multiplied in one step and cannot overflow.
-    match (i64::try_from(mantissa), i64::try_from(power)) {
-        (Ok(mantissa), Ok(power)) => i128::from(mantissa) * i128::from(power),
-        _ => mantissa.saturating_mul(power),
-    }
+}
+
+/// Up to 10¹⁹: two numbers of 64 bits are multiplied in one step.
+#[inline]
+pub(crate) fn short_power_of_ten(exponent: u32) -> Option<u64> {
+    u64::try_from(power_of_ten(exponent)).ok()
 }
 
 /// From a table: a window has a million amounts. The scale of a decimal is at most 28.
@@ -78,34 +79,37 @@ impl Grid {
         }
     }
 
-    /// Number of the bucket a price falls into: price over width, rounded down. None when it is too large.
+    /// Number of the bucket a price falls into, of which the digits are given and how many of them stand behind the point: price over
+    /// width, rounded down. None when it is too large.
     #[inline]
-    pub(crate) fn bucket(self, price: Decimal) -> Option<i64> {
+    pub(crate) fn bucket(self, price: (u64, u32)) -> Option<i64> {
         let bucket = match self.short(price) {
             Some(bucket) => bucket,
             None => self.long(price)?,
         };
-        (bucket.abs() <= MAX_BUCKET).then_some(bucket)
+        (bucket <= MAX_BUCKET).then_some(bucket)
     }
 
     /// In 64 bits, which nearly every price fits: a division of 128 takes many times as long, and a book has 10,000.
     #[inline]
-    fn short(self, price: Decimal) -> Option<i64> {
-        let upper = u64::try_from(price.mantissa()).ok()?;
-        let lower = u64::try_from(self.mantissa).ok()?;
-        let power = power_of_ten(price.scale().checked_sub(self.scale)?);
-        let lower = lower.checked_mul(u64::try_from(power).ok()?)?;
-        i64::try_from(upper.checked_div(lower)?).ok()
+    fn short(self, (digits, places): (u64, u32)) -> Option<i64> {
+        let width = u64::try_from(self.mantissa).ok()?;
+        let quotient = match places.checked_sub(self.scale) {
+            Some(more) => digits.checked_div(width.checked_mul(short_power_of_ten(more)?)?)?,
+            None => digits
+                .checked_mul(short_power_of_ten(self.scale - places)?)?
+                .checked_div(width)?,
+        };
+        i64::try_from(quotient).ok()
     }
 
-    fn long(self, price: Decimal) -> Option<i64> {
-        let (mut upper, mut lower) = (price.mantissa(), self.mantissa);
-        if self.scale >= price.scale() {
-            upper = upper.checked_mul(power_of_ten(self.scale - price.scale()))?;
-        } else {
-            lower = lower.saturating_mul(power_of_ten(price.scale() - self.scale));
+    fn long(self, (digits, places): (u64, u32)) -> Option<i64> {
+        let (mut upper, mut lower) = (i128::from(digits), self.mantissa);
+        match places.checked_sub(self.scale) {
+            Some(more) => lower = lower.saturating_mul(power_of_ten(more)),
+            None => upper = upper.checked_mul(power_of_ten(self.scale - places))?,
         }
-        i64::try_from(upper.checked_div_euclid(lower)?).ok()
+        i64::try_from(upper.checked_div(lower)?).ok()
     }
 
     /// Lower edge of a bucket.
@@ -183,16 +187,16 @@ pub(crate) fn ratio(upper: Amount, lower: Amount) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::num::{Price, Quantity};
+    use crate::num::Price;
     use proptest::prelude::*;
 
     #[test]
     fn amounts_come_back_as_they_went_in() {
         for text in ["0", "0.00000001", "47.9", "999999999999999", "0.000000000001"] {
-            let value = Quantity::parse(text).unwrap().get();
-            assert_eq!(number(amount(value)).get(), value, "{text}");
+            let value = Quantity::parse(text).unwrap();
+            assert_eq!(number(amount(value)).get(), value.get(), "{text}");
         }
-        assert_eq!(amount(Quantity::parse("0.0000000000009").unwrap().get()), 0);
+        assert_eq!(amount(Quantity::parse("0.0000000000009").unwrap()), 0);
         assert_eq!(
             number(i128::from(i64::MAX) * 1_000_000_000_000_000)
                 .get()
@@ -207,7 +211,7 @@ mod tests {
             let width = BucketWidth::new(Decimal::new(width, width_scale)).unwrap();
             let price = Price::new(Decimal::new(mantissa, scale)).unwrap();
             let grid = Grid::new(width);
-            let bucket = grid.bucket(price.get()).unwrap();
+            let bucket = grid.bucket(price.digits()).unwrap();
             prop_assert_eq!(grid.low(bucket).get(), width.bucket_of(price).unwrap().low());
         }
 
@@ -222,9 +226,9 @@ mod tests {
         }
 
         #[test]
-        fn no_price_and_no_width_is_too_strange(mantissa in 1_i64..1_000_000_000_000_000, scale in 0_u32..=28, width in 1_i64..1_000_000_000_000_000, width_scale in 0_u32..=28) {
+        fn no_price_and_no_width_is_too_strange(digits in 1_u64..1_000_000_000_000_000, scale in 0_u32..=28, width in 1_i64..1_000_000_000_000_000, width_scale in 0_u32..=28) {
             let grid = Grid::new(BucketWidth::new(Decimal::new(width, width_scale)).unwrap());
-            if let Some(bucket) = grid.bucket(Decimal::new(mantissa, scale)) {
+            if let Some(bucket) = grid.bucket((digits, scale)) {
                 let _edge = grid.low(bucket + 1);
             }
         }

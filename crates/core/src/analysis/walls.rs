@@ -59,7 +59,7 @@ pub(crate) fn local_norm(half: &HalfBook, offset: usize) -> Option<Amount> {
 
 /// The walls of a side, nearest the market first.
 pub(crate) fn find(half: &HalfBook, params: &Params) -> Vec<Wall> {
-    let least = amount(params.min_order_volume.get());
+    let least = amount(params.min_order_volume);
     let near = half.near();
     if near <= 0 {
         return Vec::new();

@@ -57,6 +57,12 @@ impl Amount {
         Decimal::from_parts(low, middle, 0, false, self.scale)
     }
 
+    /// Its digits without the point, and how many of them stand behind it.
+    #[inline]
+    pub(crate) fn digits(self) -> (u64, u32) {
+        (self.mantissa, self.scale)
+    }
+
     #[inline]
     pub(crate) fn is_zero(self) -> bool {
         self.mantissa == 0

@@ -88,6 +88,12 @@ impl PriceBucket {
     pub fn low(self) -> Decimal {
         self.0.get()
     }
+
+    /// Digits of the lower edge without the point, and how many of them stand behind it.
+    #[inline]
+    pub(crate) fn digits(self) -> (u64, u32) {
+        self.0.digits()
+    }
 }
 
 impl fmt::Display for PriceBucket {

@@ -128,6 +128,12 @@ macro_rules! amount {
                 self.0.get()
             }
 
+            /// Its digits without the point, and how many of them stand behind it.
+            #[inline]
+            pub(crate) fn digits(self) -> (u64, u32) {
+                self.0.digits()
+            }
+
             /// Adds it to a text, in plain notation.
             #[inline]
             pub fn push_to(self, text: &mut Vec<u8>) {
