@@ -38,7 +38,7 @@ enum State {
 }
 
 /// Spans that make a difference: a low end at or below the first, a high end at or above the second, a whole span above the third or
-/// below the fourth bucket. An open one always does.
+/// below the fourth bucket.
 #[derive(Debug, Clone, Copy)]
 struct Watch {
     down_to: i64,
@@ -47,19 +47,15 @@ struct Watch {
     below: i64,
 }
 
-impl Default for Watch {
-    /// Only open ones.
-    fn default() -> Self {
-        Self {
-            down_to: i64::MIN,
-            up_to: i64::MAX,
-            above: i64::MAX,
-            below: i64::MIN,
-        }
-    }
-}
-
 impl Watch {
+    /// No span does, not even an open one.
+    const NOTHING: Self = Self {
+        down_to: i64::MIN,
+        up_to: i64::MAX,
+        above: i64::MAX,
+        below: i64::MIN,
+    };
+
     /// Whether this span makes a difference; said of a quiet one, too.
     #[inline]
     fn is_met(self, Span { low, high }: Span) -> bool {
@@ -77,14 +73,13 @@ impl Watch {
 /// middles.
 struct Tests<'a> {
     tape: &'a Tape<'a>,
-    /// First bucket not below what is near, and last one not above it: trades from there to there touch the level.
+    /// First bucket not below what is near, and last one not above it: trades from there to there touch the level, and their volume
+    /// counts.
     touched: (i64, i64),
     /// Last bucket at least the near distance below the level, and first one as far above it: where it breaks.
     broke: (i64, i64),
     /// Last bucket far enough below for price to have left, and first one far enough above.
     left: (i64, i64),
-    /// First and last bucket whose volume counts.
-    volume: (i64, i64),
     state: State,
     held: u32,
     broken: u32,
@@ -127,7 +122,6 @@ impl<'a> Tests<'a> {
             touched: (grid.first_from(price - near), grid.last_to(price + near)),
             broke: (grid.last_to(price - near), grid.first_from(price + near)),
             left: (grid.last_to(price - far), grid.first_from(price + far)),
-            volume: (grid.holding(price - near), grid.holding(price + near)),
             state: State::Unknown,
             held: 0,
             broken: 0,
@@ -138,30 +132,29 @@ impl<'a> Tests<'a> {
 
     /// What can make a difference, as things are.
     fn watch(&self) -> Watch {
-        let nothing = Watch::default();
         match self.state {
             State::Unknown => Watch {
                 above: self.touched.1,
                 below: self.touched.0,
-                ..nothing
+                ..Watch::NOTHING
             },
             State::Away(Side::Above) => Watch {
                 down_to: self.touched.1,
-                ..nothing
+                ..Watch::NOTHING
             },
             State::Away(Side::Below) => Watch {
                 up_to: self.touched.0,
-                ..nothing
+                ..Watch::NOTHING
             },
             State::Testing(Side::Above, _) => Watch {
                 down_to: self.broke.0,
                 up_to: self.left.1,
-                ..nothing
+                ..Watch::NOTHING
             },
             State::Testing(Side::Below, _) => Watch {
                 down_to: self.left.0,
                 up_to: self.broke.1,
-                ..nothing
+                ..Watch::NOTHING
             },
         }
     }
@@ -222,7 +215,7 @@ impl<'a> Tests<'a> {
 
     /// Taker volume against the level from one minute to another, in the buckets near it. Only a test that held asks for it.
     fn against(&self, from: Side, first: i64, last: i64) -> Amount {
-        let (low, high) = self.volume;
+        let (low, high) = self.touched;
         let against = match from {
             Side::Above => Taken::Sold,
             Side::Below => Taken::Bought,

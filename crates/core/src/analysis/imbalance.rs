@@ -83,7 +83,7 @@ fn bar(window: &Window, number: i64, grid: Grid, params: &Params) -> Bar {
     if whole_minutes < end - start + 1 {
         return Bar {
             stacks: Vec::new(),
-            left_out: !rows.is_empty(),
+            left_out: true,
         };
     }
     let at = DateTime::from_timestamp(start * 60, 0).unwrap_or(DateTime::UNIX_EPOCH);

@@ -23,17 +23,15 @@ impl Span {
         low: i64::MAX,
         high: i64::MIN,
     };
-    /// Of a minute that is missing, follows a missing one, or is not wholly known: price may have been anywhere.
+    /// Of a minute that is missing or not wholly known: price may have been anywhere.
     pub(crate) const OPEN: Self = Self {
-        low: i64::MIN,
-        high: i64::MAX,
+        low: i64::MIN + 1,
+        high: i64::MAX - 1,
     };
 
-    /// `oldest` is the oldest minute of the window: nothing is missing before it.
-    fn of(window: &Window, minute: i64, oldest: i64) -> Self {
-        let follows = minute == oldest || window.inside(minute - 1).is_some();
+    fn of(window: &Window, minute: i64) -> Self {
         match window.inside(minute) {
-            Some(flow) if follows && flow.whole => {
+            Some(flow) if flow.whole => {
                 let range = flow.rows.range();
                 range.map_or(Self::QUIET, |(low, high)| Self { low, high })
             }
@@ -81,9 +79,9 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    fn new(window: &Window, minutes: RangeInclusive<i64>, oldest: i64) -> Self {
+    fn new(window: &Window, minutes: RangeInclusive<i64>) -> Self {
         let first = *minutes.start();
-        let spans: Vec<Span> = minutes.map(|minute| Span::of(window, minute, oldest)).collect();
+        let spans: Vec<Span> = minutes.map(|minute| Span::of(window, minute)).collect();
         Self {
             first,
             extent: spans.iter().fold(Extent::NONE, Extent::with),
@@ -111,7 +109,7 @@ impl<'a> Tape<'a> {
         for number in window.blocks.missing(numbers.0, numbers.1) {
             let start = number * BLOCK_MINUTES;
             let minutes = start.max(oldest)..=(start + BLOCK_MINUTES - 1).min(last);
-            let block = Block::new(window, minutes, oldest);
+            let block = Block::new(window, minutes);
             window.blocks.put(number, block);
         }
         let window: &Window = window;
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_that_comes_late_makes_the_first_of_the_next_block_known() {
+    fn a_minute_that_comes_late_is_known_from_then_on() {
         let grid = Grid::new(BucketWidth::ONE);
         let at = |number| minute(number, true, &[(number, 1, 1)]);
         let without: Vec<_> = (0..200).filter(|number| *number != 63).map(at).collect();
@@ -170,7 +168,7 @@ mod tests {
             let open = spans.filter(|(_, span)| **span == Span::OPEN);
             open.map(|(minute, _)| minute).collect()
         };
-        assert_eq!(open(&mut window), [63, 64]);
+        assert_eq!(open(&mut window), [63]);
         put(&mut window, &at(63));
         assert_eq!(open(&mut window), [0_i64; 0]);
     }

@@ -147,18 +147,13 @@ impl Grid {
     }
 
     /// Buckets on either side of a price, however it is rounded.
-    fn around(self, price: f64) -> [i64; 2] {
-        let bucket = self.holding(price);
-        [bucket.saturating_sub(2), bucket.saturating_add(2)]
-    }
-
-    /// The bucket of a price.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "bucket numbers are below 2^50; anything else saturates and finds nothing"
     )]
-    pub(crate) fn holding(self, price: f64) -> i64 {
-        (price / self.width_f64()).floor() as i64
+    fn around(self, price: f64) -> [i64; 2] {
+        let bucket = (price / self.width_f64()).floor() as i64;
+        [bucket.saturating_sub(2), bucket.saturating_add(2)]
     }
 
     /// Width of a bucket, for statistics.

@@ -11,8 +11,8 @@ use crate::analysis::tape::{BLOCK_MINUTES, Block};
 
 /// Minutes that lie together.
 const PAGE_MINUTES: i64 = 32;
-/// Buckets of the profile that lie together.
-const PAGE_BUCKETS: i64 = 64;
+/// Buckets of the profile that lie together: a bucket far from all others takes half a kilobyte.
+const PAGE_BUCKETS: i64 = 16;
 
 /// Minutes by which the newest minute may lag behind the clock without counting as missing.
 const LAG_MINUTES: i64 = 3;
@@ -157,11 +157,10 @@ impl Window {
         self.changed(number);
     }
 
-    /// What was worked out of this minute is so no more; a block begins with whether it follows the minute before.
+    /// What was worked out of this minute is so no more.
     fn changed(&mut self, number: i64) {
         self.bars.forget(number);
         self.blocks.forget(number);
-        self.blocks.forget(number.saturating_add(1));
     }
 
     /// First and last minute of the window.

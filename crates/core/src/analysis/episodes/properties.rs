@@ -11,7 +11,6 @@ use proptest::prelude::*;
 /// The definition, minute by minute: held, broken, open and absorbed.
 fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amount) {
     let near = NEAR_FLOOR.max(price * NEAR_SHARE);
-    let (first, last) = ((price - near).floor(), (price + near).floor());
     let (mut held, mut broken, mut open, mut absorbed) = (0, 0, 0, 0);
     let (mut from, mut volume): (Option<Side>, Option<Amount>) = (None, None);
     let mut before = None;
@@ -21,6 +20,8 @@ fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amo
         if !follows || !flow.whole {
             open += u32::from(volume.is_some());
             (from, volume) = (None, None);
+        }
+        if !flow.whole {
             continue;
         }
         let Some((low, high)) = flow.rows.range() else {
@@ -31,7 +32,7 @@ fn by_the_minute(window: &Window, grid: Grid, price: f64) -> (u32, u32, u32, Amo
         let touched = flow
             .rows
             .iter()
-            .filter(|(bucket, _)| (first..=last).contains(&(*bucket as f64)));
+            .filter(|(bucket, _)| (price - near..=price + near).contains(&grid.middle(*bucket)));
         let against = if from == Some(Side::Above) {
             touched.map(|(_, flow)| flow.sell).sum::<Amount>()
         } else {
