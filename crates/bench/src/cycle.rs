@@ -110,21 +110,29 @@ impl Running {
 
     /// Adds a book and a minute and waits for the cycle that reads them.
     async fn cycle(&mut self) -> Result<()> {
+        // Right behind a cycle, so that the next one has both.
+        self.next_line().await?;
         let before = (
             cpu::of_process(self.program.id())?,
             self.stage.bytes_sent().await?,
         );
-        let wanted = self.lines() + 1;
         self.newest = self.newest.next();
         self.stage.put(vec![self.newest]).await?;
         self.stage.push(SystemClock.now()).await?;
-        eventually("the next cycle", LIMIT, async || self.lines() >= wanted).await?;
-        // What a cycle does after its line belongs to it.
-        tokio::time::sleep(AFTERWARDS).await;
+        self.next_line().await?;
         let taken = cpu::of_process(self.program.id())?.saturating_sub(before.0);
         let sent = self.stage.bytes_sent().await?.saturating_sub(before.1);
         self.cpu.push(ms(taken));
         self.bytes.push(sent as f64);
+        Ok(())
+    }
+
+    /// Waits until the cycle is over whose line comes next.
+    async fn next_line(&self) -> Result<()> {
+        let wanted = self.lines() + 1;
+        eventually("the next cycle", LIMIT, async || self.lines() >= wanted).await?;
+        // What a cycle does after its line belongs to it.
+        tokio::time::sleep(AFTERWARDS).await;
         Ok(())
     }
 }

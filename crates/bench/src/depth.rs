@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use end_to_end_tests::{Program, World, WorldOptions};
-use market_sim::exchange::ExchangeConfig;
+use market_sim::exchange::{Endpoint, ExchangeConfig};
 use market_sim::wait::eventually;
 
 use crate::cpu;
@@ -55,15 +55,17 @@ async fn stored(world: &World) -> Option<usize> {
     book.map(|book| book.len())
 }
 
-/// Processor time of the collector in `seconds` with a book every so many seconds, and bytes of a book.
-async fn collector(interval: u64, seconds: u32) -> Result<(f64, usize)> {
+/// Processor time of the collector in `seconds` with a book every so many seconds, how many books that were, and bytes of a book.
+async fn collector(interval: u64, seconds: u32) -> Result<(f64, u64, usize)> {
     let world = world(interval, Duration::from_secs(20)).await;
     let program = world.collector();
     eventually("the first book", LIMIT, async || stored(&world).await.is_some()).await?;
-    let before = cpu::of_process(program.id())?;
+    let books = || world.exchange.stats().requests(Endpoint::Depth);
+    let before = (cpu::of_process(program.id())?, books());
     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-    let taken = cpu::of_process(program.id())?.saturating_sub(before);
-    Ok((ms(taken), stored(&world).await.context("no book")?))
+    let taken = cpu::of_process(program.id())?.saturating_sub(before.0);
+    let bytes = stored(&world).await.context("no book")?;
+    Ok((ms(taken), books() - before.1, bytes))
 }
 
 /// The longest time the trade path took to answer a ping in `seconds`, in milliseconds, with a book a second: one of the
@@ -114,11 +116,12 @@ pub(crate) async fn measure(runs: usize, share: Share) -> Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let (mut worst_own, mut worst_beside) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let (idle, _) = collector(3600, seconds).await?;
-        let (busy, bytes) = collector(1, seconds).await?;
+        let (idle, _, _) = collector(3600, seconds).await?;
+        let (busy, books, bytes) = collector(1, seconds).await?;
+        ensure!(books > 0, "no book came in {seconds} s");
         worst_own.push(longest_pause(true, bytes, seconds).await?);
         worst_beside.push(longest_pause(false, bytes, seconds).await?);
-        ours.push((busy - idle) / f64::from(seconds));
+        ours.push((busy - idle) / books as f64);
         bare.push(floor(bytes, seconds).await?);
     }
     let (ours, floor) = (Spread::of(ours), Spread::of(bare));

@@ -56,7 +56,7 @@ pub(crate) async fn warm_start(share: Share) -> Result<Vec<Row>> {
     let recorded = world.recorded().await.map_err(|found| anyhow!("{found:?}"))?;
     let differences = recorded.differences(&world.truth());
     let trades: u64 = recorded.window.iter().map(|minute| minute.trade_count).sum();
-    // What may have been spent until then: one minute's weight at once, the rest as time passes.
+    // What the budget allows in that time, evenly spent; some of it may be spent at once.
     let allowed = f64::from(WEIGHT) * (elapsed.as_secs_f64() / 60.0);
     let used = weight as f64 / allowed;
     let per_million = taken.as_secs_f64() * 1e6 / trades as f64;

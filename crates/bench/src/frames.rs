@@ -123,7 +123,7 @@ pub(crate) async fn measure(runs: usize, share: Share) -> Result<Vec<Row>> {
     let (ours, floor) = (Spread::of(ours), Spread::of(bare));
     let ratio = ours.median / floor.median;
     Ok(vec![Row {
-        work: "trade frames, per million".to_owned(),
+        work: format!("trade frames, per million, {} a second", share.of(RATE, 1)),
         ours: ours.text("CPU s"),
         floor: floor.text("CPU s"),
         ratio: format!("{ratio:.2}"),

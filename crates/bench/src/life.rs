@@ -12,11 +12,20 @@ use crate::table::{Row, Spread, ms};
 /// Longest wait for anything that should come at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// The list of the books.
+const DEPTH: &str = "depth_snapshot_5000";
+
 /// Trades a second of a busy market.
 const BUSY: u32 = 20_000;
 
 /// How often a program is stopped.
 const STOPS: u32 = 50;
+
+/// Starts at one exchange: more would spend so much of its weight a minute that they had to wait.
+const STARTS: u32 = 10;
+
+/// How long a program is at work before it is stopped.
+const AT_WORK: Duration = Duration::from_secs(1);
 
 async fn world(rate: f64, speed: f64) -> World {
     World::start(WorldOptions {
@@ -61,7 +70,7 @@ pub(crate) async fn starts(runs: usize) -> Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let world = world(100.0, 1.0).await;
-        let (mut program, time) = first_element(&world, "depth_snapshot_5000", || world.collector()).await?;
+        let (mut program, time) = first_element(&world, DEPTH, || world.collector()).await?;
         ours.push(time);
         program.stop("TERM").await;
         let (rest, port) = (world.exchange.rest_url(), world.redis.port().to_string());
@@ -85,14 +94,20 @@ pub(crate) async fn starts(runs: usize) -> Result<Vec<Row>> {
     }])
 }
 
-/// Times from SIGTERM to the end, sorted.
-async fn stops_of(world: &World, start: impl Fn() -> Program, key: &str, stops: u32) -> Result<Vec<f64>> {
+/// Times from SIGTERM to the end of programs that have been at work.
+async fn stops_of(
+    world: &World,
+    start: impl Fn() -> Program,
+    key: &str,
+    (stops, share): (u32, Share),
+) -> Result<Vec<f64>> {
     let mut times = Vec::new();
     for _ in 0..stops {
         let mut connection = world.connection().await;
         let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await?;
         let mut program = start();
         eventually("it works", LIMIT, async || length(world, key).await > 0).await?;
+        tokio::time::sleep(share.of_time(AT_WORK)).await;
         let begun = Instant::now();
         program.signal("TERM");
         while program.is_running() {
@@ -101,7 +116,17 @@ async fn stops_of(world: &World, start: impl Fn() -> Program, key: &str, stops: 
         }
         times.push(ms(begun.elapsed()));
     }
-    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+/// The same of collectors, in a market of so many trades a minute and so many minutes a minute.
+async fn stops_of_collectors(market: (f64, f64), share: Share) -> Result<Vec<f64>> {
+    let (mut times, count) = (Vec::new(), share.of(STOPS, 1));
+    while times.len() < count as usize {
+        let world = world(market.0, market.1).await;
+        let some = STARTS.min(count);
+        times.extend(stops_of(&world, || world.collector(), DEPTH, (some, share)).await?);
+    }
     Ok(times)
 }
 
@@ -114,18 +139,17 @@ fn row(work: &str, times: Vec<f64>, limit: f64) -> Row {
 
 /// Measures stops.
 pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
-    let count = share.of(STOPS, 1);
-    let depth = "depth_snapshot_5000";
-    let idle = world(1.0, 1.0).await;
-    let collector = stops_of(&idle, || idle.collector(), depth, count).await?;
+    let collector = stops_of_collectors((1.0, 1.0), share).await?;
     let trades = share.of(BUSY, 1);
     // At sixty minutes a minute as many a second as a minute has.
-    let busy = world(trades.into(), 60.0).await;
-    let under_load = stops_of(&busy, || busy.collector(), depth, count).await?;
-    let mut collector_of_data = busy.collector();
+    let busy = (trades.into(), 60.0);
+    let under_load = stops_of_collectors(busy, share).await?;
+    let world = world(busy.0, busy.1).await;
+    let mut collector_of_data = world.collector();
     let lines = "trading_recommendations";
-    eventually("books", LIMIT, async || length(&busy, depth).await > 0).await?;
-    let analyzer = stops_of(&busy, || busy.analyzer(), lines, count).await?;
+    eventually("books", LIMIT, async || length(&world, DEPTH).await > 0).await?;
+    let count = (share.of(STOPS, 1), share);
+    let analyzer = stops_of(&world, || world.analyzer(), lines, count).await?;
     collector_of_data.stop("TERM").await;
     Ok(vec![
         row("collector, SIGTERM to its end, idle", collector, 150.0),

@@ -17,7 +17,7 @@ mod share;
 mod stage;
 mod table;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::share::Share;
@@ -63,22 +63,28 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let (runs, share) = (usize::from(arguments.runs), Share::one_in(arguments.one_in));
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for work in Work::value_variants() {
         if !arguments.only.is_empty() && !arguments.only.contains(work) {
             continue;
         }
-        rows.extend(match work {
-            Work::Frames => frames::measure(runs, share).await?,
-            Work::Depth => depth::measure(runs, share).await?,
-            Work::First => cycle::first(runs, share).await?,
-            Work::Steady => cycle::steady(runs, share).await?,
-            Work::Starts => life::starts(runs).await?,
-            Work::Stops => life::stops(share).await?,
-            Work::Warm => fill::warm_start(share).await?,
-            Work::Burst => fill::burst(share).await?,
-        });
+        let found = match work {
+            Work::Frames => frames::measure(runs, share).await,
+            Work::Depth => depth::measure(runs, share).await,
+            Work::First => cycle::first(runs, share).await,
+            Work::Steady => cycle::steady(runs, share).await,
+            Work::Starts => life::starts(runs).await,
+            Work::Stops => life::stops(share).await,
+            Work::Warm => fill::warm_start(share).await,
+            Work::Burst => fill::burst(share).await,
+        };
+        match found {
+            Ok(found) => rows.extend(found),
+            // What the others have found is not lost.
+            Err(error) => failed.push(format!("{work:?}: {error:#}")),
+        }
     }
     print!("\n{}", table::text(&rows)?);
+    ensure!(failed.is_empty(), "not measured: {}", failed.join("; "));
     Ok(())
 }
