@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use strategy_core::time::{Clock, ExchangeMs};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::binance::books::BookPlan;
@@ -55,6 +56,8 @@ pub(crate) struct Transport {
     base: String,
     per_minute: u32,
     budget: Mutex<Budget>,
+    /// Who waits for room asks again: the exchange's limit is known.
+    limit_learnt: Notify,
     started: Instant,
     clock: Arc<dyn Clock>,
     hold_file: HoldFile,
@@ -106,6 +109,7 @@ impl Transport {
             base: options.base,
             per_minute: options.weight_per_minute,
             budget: Mutex::new(Budget::new(options.weight_per_minute, EXCHANGE_LIMIT)),
+            limit_learnt: Notify::new(),
             started: options.started,
             clock: options.clock,
             recalled: Mutex::new(None),
@@ -278,6 +282,8 @@ impl Transport {
         }
         loop {
             self.recall_hold();
+            // Heard from here on, before the question whose answer it may change.
+            let learnt = self.limit_learnt.notified();
             let outcome = self.budget().spend(weight, urgency, self.uptime());
             let refused = match outcome {
                 Ok(()) => break,
@@ -294,7 +300,8 @@ impl Transport {
                 None if waited + refused.wait > LONGEST_ADMISSION => {
                     return Err(RestError::NoRoom { waited });
                 }
-                _ => tokio::time::sleep(refused.wait).await,
+                // Whichever comes first: then it is asked again.
+                _ => drop(tokio::time::timeout(refused.wait, learnt).await),
             }
         }
         drop(waiting);
@@ -309,6 +316,7 @@ impl Transport {
     /// Learns the exchange's limit of weight per minute and address.
     pub(super) fn learn_limit(&self, weight: u32) {
         self.budget().set_exchange_limit(weight);
+        self.limit_learnt.notify_waiters();
     }
 
     fn note_time(&self, headers: &HeaderMap) {
@@ -442,3 +450,6 @@ fn date(headers: &HeaderMap) -> Option<i64> {
 fn retry_after(headers: &HeaderMap) -> RetryAfter {
     RetryAfter::read(headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("")))
 }
+
+#[cfg(test)]
+mod tests;
