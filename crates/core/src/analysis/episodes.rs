@@ -37,35 +37,36 @@ enum State {
     Testing(Side, i64),
 }
 
-/// Spans that make a difference: a low end at or below the first, a high end at or above the second, a whole span above the third or
-/// below the fourth bucket.
+/// Spans that make a difference to a level, as things are.
 #[derive(Debug, Clone, Copy)]
-struct Watch {
-    down_to: i64,
-    up_to: i64,
-    above: i64,
-    below: i64,
+enum Watch {
+    /// Those that reach down or up to these buckets.
+    Reaching { down_to: i64, up_to: i64 },
+    /// Those that lie wholly above or below these buckets. An open one does not.
+    Beyond { above: i64, below: i64 },
 }
 
 impl Watch {
-    /// No span does, not even an open one.
-    const NOTHING: Self = Self {
-        down_to: i64::MIN,
-        up_to: i64::MAX,
-        above: i64::MAX,
-        below: i64::MIN,
-    };
-
-    /// Whether this span makes a difference; said of a quiet one, too.
+    /// The next of these minutes whose span makes a difference. A quiet one may be among them.
     #[inline]
-    fn is_met(self, Span { low, high }: Span) -> bool {
-        low <= self.down_to || high >= self.up_to || low > self.above || high < self.below
+    fn next<'a>(self, minutes: &mut impl Iterator<Item = (i64, &'a Span)>) -> Option<(i64, Span)> {
+        // Each with a loop of its own: a week has ten thousand minutes for each of some thirty levels.
+        let found = match self {
+            Self::Reaching { down_to, up_to } => {
+                minutes.find(|(_, span)| span.low <= down_to || span.high >= up_to)
+            }
+            Self::Beyond { above, below } => minutes.find(|(_, span)| span.low > above || span.high < below),
+        };
+        found.map(|(minute, span)| (minute, *span))
     }
 
     /// Whether one of the spans of this extent may make a difference.
     #[inline]
     fn can_be_met(self, Extent { lows, highs }: Extent) -> bool {
-        lows.0 <= self.down_to || highs.1 >= self.up_to || lows.1 > self.above || highs.0 < self.below
+        match self {
+            Self::Reaching { down_to, up_to } => lows.0 <= down_to || highs.1 >= up_to,
+            Self::Beyond { above, below } => lows.1 > above || highs.0 < below,
+        }
     }
 }
 
@@ -102,10 +103,10 @@ impl Tape<'_> {
         for block in &self.blocks {
             let mut minutes = (block.first..).zip(&block.spans);
             while watch.can_be_met(block.extent) {
-                let Some((minute, span)) = minutes.find(|(_, span)| watch.is_met(**span)) else {
+                let Some((minute, span)) = watch.next(&mut minutes) else {
                     break;
                 };
-                tests.see(minute, *span);
+                tests.see(minute, span);
                 watch = tests.watch();
             }
         }
@@ -132,31 +133,20 @@ impl<'a> Tests<'a> {
 
     /// What can make a difference, as things are.
     fn watch(&self) -> Watch {
-        match self.state {
-            State::Unknown => Watch {
-                above: self.touched.1,
-                below: self.touched.0,
-                ..Watch::NOTHING
-            },
-            State::Away(Side::Above) => Watch {
-                down_to: self.touched.1,
-                ..Watch::NOTHING
-            },
-            State::Away(Side::Below) => Watch {
-                up_to: self.touched.0,
-                ..Watch::NOTHING
-            },
-            State::Testing(Side::Above, _) => Watch {
-                down_to: self.broke.0,
-                up_to: self.left.1,
-                ..Watch::NOTHING
-            },
-            State::Testing(Side::Below, _) => Watch {
-                down_to: self.left.0,
-                up_to: self.broke.1,
-                ..Watch::NOTHING
-            },
-        }
+        let (down_to, up_to) = match self.state {
+            State::Unknown => {
+                return Watch::Beyond {
+                    above: self.touched.1,
+                    below: self.touched.0,
+                };
+            }
+            // Nothing is as far up or down as that, not even an open span.
+            State::Away(Side::Above) => (self.touched.1, i64::MAX),
+            State::Away(Side::Below) => (i64::MIN, self.touched.0),
+            State::Testing(Side::Above, _) => (self.broke.0, self.left.1),
+            State::Testing(Side::Below, _) => (self.left.0, self.broke.1),
+        };
+        Watch::Reaching { down_to, up_to }
     }
 
     /// Follows price through a minute that the watch has found.

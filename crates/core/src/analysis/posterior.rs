@@ -4,11 +4,14 @@ use crate::analysis::units::round;
 
 /// Tests counted at most, so that the sums stay short; older ones than that change the fourth decimal.
 const MOST_TESTS: u32 = 2000;
-/// Halvings of the interval that contains a quantile, at most.
-const HALVINGS: u32 = 50;
-/// Decimals of what is published; an interval that lies within one rounding is not halved further, which saves two
-/// thirds of the work of levels with many tests.
+/// Decimals of what is published.
 const DECIMALS: i32 = 4;
+/// So many parts are a whole.
+const PARTS: f64 = 10_000.0;
+/// Estimates before the search halves what is left.
+const ESTIMATES: u32 = 4;
+/// Distance of the outer tenths of a normal distribution from its middle, in standard deviations, and its density there.
+const NORMAL_TENTH: (f64, f64) = (1.2816, 0.1755);
 
 /// Mean and central 80 % interval of a probability, to four decimals.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,20 +37,34 @@ pub(crate) fn posterior(successes: u32, failures: u32) -> Posterior {
     }
 }
 
+/// The number of four decimals next to where the distribution function reaches `probability`, one or nine tenths.
+///
+/// The ends of what rounds to the same number are searched, from where a normal distribution would have the quantile, and
+/// on by its slope: four sums instead of fifteen where there are many tests and sums are long.
 fn quantile(successes: u32, failures: u32, probability: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..HALVINGS {
-        if round(low, DECIMALS).total_cmp(&round(high, DECIMALS)).is_eq() {
-            break;
-        }
-        let middle = f64::midpoint(low, high);
-        if cumulative(successes, failures, middle) < probability {
-            low = middle;
+    let count = f64::from(successes + failures + 2);
+    let mean = f64::from(successes + 1) / count;
+    let deviation = (mean * (1.0 - mean) / (count + 1.0)).sqrt();
+    let sign = if probability < 0.5 { -1.0 } else { 1.0 };
+    let mut estimate = (mean + sign * NORMAL_TENTH.0 * deviation) * PARTS;
+    // In parts: the quantile rounds to at least `low` and to less than `high`.
+    let (mut low, mut high, mut estimates) = (0.0, PARTS + 1.0, 0);
+    while high - low > 1.0 {
+        let probe = if estimates < ESTIMATES {
+            estimate.round().clamp(low + 1.0, high - 1.0)
         } else {
-            high = middle;
+            f64::midpoint(low, high).floor()
+        };
+        estimates += 1;
+        let reached = cumulative(successes, failures, (probe - 0.5) / PARTS);
+        if reached < probability {
+            low = probe;
+        } else {
+            high = probe;
         }
+        estimate = probe + (probability - reached) * deviation / NORMAL_TENTH.1 * PARTS;
     }
-    round(f64::midpoint(low, high), DECIMALS)
+    low / PARTS
 }
 
 /// The regularized incomplete beta function at whole parameters, where it is a binomial tail:
@@ -109,18 +126,25 @@ mod tests {
     }
 
     #[test]
-    fn halving_ends_early_where_it_changes_nothing() {
-        for (successes, failures) in (0..40).flat_map(|one| (0..40).map(move |other| (one, other))) {
+    fn quantiles_are_what_halving_the_whole_interval_finds() {
+        let counts = (0..40).chain([45, 100, 333, 1000, MOST_TESTS]);
+        for (successes, failures) in counts
+            .clone()
+            .flat_map(|one| counts.clone().map(move |other| (one, other)))
+        {
             for probability in [0.1, 0.9] {
                 let (mut low, mut high) = (0.0, 1.0);
-                for _ in 0..HALVINGS {
+                for _ in 0..50 {
                     let middle = f64::midpoint(low, high);
                     let is_below = cumulative(successes, failures, middle) < probability;
                     (low, high) = if is_below { (middle, high) } else { (low, middle) };
                 }
                 let found = quantile(successes, failures, probability);
                 let expected = round(f64::midpoint(low, high), DECIMALS);
-                assert!(found.total_cmp(&expected).is_eq(), "{successes} {failures}");
+                assert!(
+                    found.total_cmp(&expected).is_eq(),
+                    "{successes} {failures}: {found} {expected}"
+                );
             }
         }
     }
