@@ -164,8 +164,17 @@ exec "$@""#;
 
     /// Resident memory in kilobytes.
     pub fn memory_kb(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory it has had, in kilobytes.
+    pub fn peak_kb(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok())
             .unwrap_or(0)
     }

@@ -187,7 +187,8 @@ pub(crate) async fn steady(runs: usize, share: Share) -> Result<Vec<Row>> {
         met: usual.median <= 6.0,
     }];
     for (index, (minutes, levels)) in windows.into_iter().enumerate() {
-        let memory = running[index].program.memory_kb() as f64 / 1024.0;
+        let program = &running[index].program;
+        let [memory, peak] = [program.memory_kb(), program.peak_kb()].map(|kb| kb as f64 / 1024.0);
         let growth = cpu(index).median / cpu(0).median;
         // A minute with more levels has more bytes, whatever the window.
         let flat = if levels == windows[0].1 {
@@ -195,11 +196,11 @@ pub(crate) async fn steady(runs: usize, share: Share) -> Result<Vec<Row>> {
         } else {
             1.0
         };
-        let fits = index != 1 || memory <= 50.0;
+        let fits = index != 1 || peak <= 50.0;
         rows.push(Row {
             work: format!("steady cycle, {minutes} minutes of {levels} levels"),
             ours: format!(
-                "{}, {:.0} kB read, {memory:.1} MB resident",
+                "{}, {:.0} kB read, {memory:.1} MB resident, {peak:.1} MB at its peak",
                 cpu(index).text("CPU ms"),
                 bytes(index) / 1024.0,
             ),

@@ -24,17 +24,27 @@ const STOPS: u32 = 50;
 /// Starts at one exchange: more would spend so much of its weight a minute that they had to wait.
 const STARTS: u32 = 10;
 
+/// Minutes that are missing otherwise.
+const FEW: u32 = 2;
+
+/// Minutes of the usual market that are missing when a collector begins, far more than it fetches while it is at work.
+const MISSING: u32 = 2880;
+
+/// Median of the trades per minute of the usual market.
+const USUAL: f64 = 467.0;
+
 /// How long a program is at work before it is stopped.
 const AT_WORK: Duration = Duration::from_secs(1);
 
-async fn world(rate: f64, speed: f64) -> World {
+/// A market of so many trades a minute and so many minutes a minute, of which so many are missing.
+async fn world(rate: f64, speed: f64, missing: u32) -> World {
     World::start(WorldOptions {
         seed: 9,
         rate,
         rare_events: false,
         speed,
-        window: 60,
-        backfill: 2,
+        window: 60.max(missing as usize),
+        backfill: missing,
         ..WorldOptions::default()
     })
     .await
@@ -69,7 +79,7 @@ async fn first_element(world: &World, key: &str, start: impl FnOnce() -> Program
 pub(crate) async fn starts(runs: usize) -> Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let world = world(100.0, 1.0).await;
+        let world = world(100.0, 1.0, FEW).await;
         let (mut program, time) = first_element(&world, DEPTH, || world.collector()).await?;
         ours.push(time);
         program.stop("TERM").await;
@@ -119,11 +129,11 @@ async fn stops_of(
     Ok(times)
 }
 
-/// The same of collectors, in a market of so many trades a minute and so many minutes a minute.
-async fn stops_of_collectors(market: (f64, f64), share: Share) -> Result<Vec<f64>> {
+/// The same of collectors; each market as in [`world`].
+async fn stops_of_collectors(market: (f64, f64, u32), share: Share) -> Result<Vec<f64>> {
     let (mut times, count) = (Vec::new(), share.of(STOPS, 1));
     while times.len() < count as usize {
-        let world = world(market.0, market.1).await;
+        let world = world(market.0, market.1, market.2).await;
         let some = STARTS.min(count);
         times.extend(stops_of(&world, || world.collector(), DEPTH, (some, share)).await?);
     }
@@ -139,12 +149,13 @@ fn row(work: &str, times: Vec<f64>, limit: f64) -> Row {
 
 /// Measures stops.
 pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
-    let collector = stops_of_collectors((1.0, 1.0), share).await?;
+    let collector = stops_of_collectors((1.0, 1.0, FEW), share).await?;
     let trades = share.of(BUSY, 1);
     // At sixty minutes a minute as many a second as a minute has.
-    let busy = (trades.into(), 60.0);
+    let busy = (trades.into(), 60.0, FEW);
     let under_load = stops_of_collectors(busy, share).await?;
-    let world = world(busy.0, busy.1).await;
+    let filling = stops_of_collectors((USUAL, 1.0, MISSING), share).await?;
+    let world = world(busy.0, busy.1, busy.2).await;
     let mut collector_of_data = world.collector();
     let lines = "trading_recommendations";
     eventually("books", LIMIT, async || length(&world, DEPTH).await > 0).await?;
@@ -158,6 +169,7 @@ pub(crate) async fn stops(share: Share) -> Result<Vec<Row>> {
             under_load,
             500.0,
         ),
+        row("collector, SIGTERM to its end, two days missing", filling, 500.0),
         row("analyzer, SIGTERM to its end", analyzer, 150.0),
     ])
 }
