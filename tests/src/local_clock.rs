@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chrono::{DateTime, Utc};
+
 /// The local clock of programs started with its environment. Time that only passes is not touched.
 #[derive(Debug)]
 pub struct LocalClock {
@@ -36,9 +38,18 @@ impl LocalClock {
 
     /// Shows the machine's time and so many seconds more, from now on.
     pub fn set(&self, seconds: i64) {
+        self.write(&format!("{seconds:+}s\n"));
+    }
+
+    fn write(&self, text: &str) {
         let next = self.file.with_extension("next");
-        fs::write(&next, format!("{seconds:+}s\n")).expect("the file can be written");
+        fs::write(&next, text).expect("the file can be written");
         fs::rename(&next, &self.file).expect("the file can be replaced");
+    }
+
+    /// Shows this time from the start of a program on, and so many seconds for each that passes.
+    pub fn run(&self, start: DateTime<Utc>, speed: f64) {
+        self.write(&format!("@{} x{speed}\n", start.format("%Y-%m-%d %H:%M:%S")));
     }
 
     /// What a program must be started with.

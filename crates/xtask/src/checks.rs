@@ -35,6 +35,12 @@ pub(crate) fn tests_program(name: &str, release: bool, arguments: &[String]) -> 
     run(std::process::Command::new(build::program(name, release)?).args(arguments))
 }
 
+/// Days of a market in minutes, with programs as they are installed, whose memory is what it is about.
+pub(crate) fn soak(arguments: &[String]) -> Result<()> {
+    redis::ensure_faketime()?;
+    tests_program("soak", true, arguments)
+}
+
 /// Formatting, lints, documentation, dependency policy.
 pub(crate) fn lint() -> Result<()> {
     run(&mut cargo("fmt", &["--all", "--check"]))?;

@@ -112,8 +112,7 @@ fn main() -> ExitCode {
         Task::Run(arguments) => demo::run(&arguments),
         Task::Test { arguments } => checks::test(&arguments),
         Task::Chaos { arguments } => checks::tests_program("chaos", false, &arguments),
-        // Its memory is that of the programs as they are installed.
-        Task::Soak { arguments } => checks::tests_program("soak", true, &arguments),
+        Task::Soak { arguments } => checks::soak(&arguments),
         Task::Explain { arguments } => explain(&arguments),
         Task::Coverage {
             least,

@@ -1,5 +1,8 @@
-//! `cargo xtask soak`: days of a market in minutes, without faults; memory is watched, and in the end every
-//! minute in Redis and in storage is compared with what the exchange knows.
+//! `cargo xtask soak`: days of a market in minutes, without faults; the memory of both programs is watched, and in the
+//! end every minute in Redis and in storage is compared with what the exchange knows.
+//!
+//! Both have a clock that goes as fast as the market. A book comes every second and an analysis every other, so that an
+//! event minute has fewer of them than it would in real time, at 480 times the clock one in eight and one in sixteen.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::process::ExitCode;
@@ -7,13 +10,18 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use clap::Parser;
-use end_to_end_tests::{World, WorldOptions};
+use end_to_end_tests::{LocalClock, Program, World, WorldOptions};
 use market_sim::wait::eventually;
 
 /// Longest wait for the window to be whole at the end.
 const WHOLE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs the collector through days of a market and compares what it recorded with what the exchange knows.
+/// What the analyzer needs to know: there is no model, and its cycles come as often as they may.
+const ANALYZER: &str = "analyzer:
+  deepseek: { enabled: false, timeout: 1 }
+  analysis: { interval_seconds: 2 }";
+
+/// Runs both programs through days of a market and compares what it recorded with what the exchange knows.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
 struct Arguments {
@@ -48,7 +56,21 @@ async fn main() -> ExitCode {
         ..WorldOptions::default()
     })
     .await;
-    let mut collector = world.collector();
+    world.write_config("collector.yaml", ANALYZER);
+    // By the analyzer's clock books come as seldom as that.
+    world.write_config("config.yaml", ANALYZER);
+    world.edit_config(
+        "update_interval_seconds: 1,",
+        &format!("update_interval_seconds: {},", arguments.speed.ceil()),
+    );
+    let clock = LocalClock::new(&world.directory());
+    clock.run(world.clock.now(), arguments.speed);
+    let start_program = |name: &str, config: &str| {
+        let arguments = ["--config", config];
+        Program::start_with(name, &world.directory(), &arguments, &clock.environment())
+    };
+    let mut collector = start_program("data-collector", "collector.yaml");
+    let mut analyzer = start_program("analyzer", "config.yaml");
     let (start, first) = (Instant::now(), world.now());
     let mut memory = Vec::new();
     for minute in 1..=arguments.minutes {
@@ -57,16 +79,38 @@ async fn main() -> ExitCode {
             start.elapsed() >= due
         })
         .await;
-        if passed.is_err() || !collector.is_running() {
-            println!("the collector has ended:\n{}", collector.stderr());
-            return ExitCode::FAILURE;
+        for program in [&mut collector, &mut analyzer] {
+            if passed.is_err() || !program.is_running() {
+                println!("it has ended:\n{}", program.stderr());
+                return ExitCode::FAILURE;
+            }
         }
-        memory.push(collector.memory_kb());
+        let kilobytes = (collector.memory_kb(), analyzer.memory_kb());
+        memory.push(kilobytes);
         println!(
-            "{minute} min: {} event minutes, collector {} kB",
+            "{minute} min: {} event minutes, collector {} kB, analyzer {} kB",
             world.now().since(first),
-            memory.last().copied().unwrap_or(0)
+            kilobytes.0,
+            kilobytes.1
         );
+    }
+    let (exit, _) = analyzer.stop("TERM").await;
+    let log = world
+        .directory()
+        .join("logs/trading_recommendations_btcfdusd.log");
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let lines = log.lines().count();
+    let advice = log
+        .lines()
+        .filter(|line| !line.contains(r#""status":"abstain""#))
+        .count();
+    println!(
+        "analyzer: {lines} lines, {advice} of them advice, the last one: {}",
+        log.lines().last().unwrap_or_default()
+    );
+    if exit != Some(0) || advice * 2 < lines {
+        println!("{exit:?}: {}", analyzer.stderr());
+        return ExitCode::FAILURE;
     }
     world.clock.set_speed(1.0);
     let recorded = world.assert_whole(world.now().previous(), WHOLE_LIMIT).await;
@@ -77,7 +121,7 @@ async fn main() -> ExitCode {
         .map(|minute| minute.trade_count)
         .sum();
     let incomplete_files = recorded.files.values().filter(|minute| !minute.complete).count();
-    println!("memory in kB, once a minute: {memory:?}");
+    println!("memory of collector and analyzer in kB, once a minute: {memory:?}");
     println!(
         "{} minutes in redis and {} files, {trades} trades, {incomplete_files} incomplete files, 0 differences",
         recorded.window.len(),
