@@ -169,19 +169,7 @@ async fn from_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_model() {
-    let world = World::start(WorldOptions {
-        seed: 313,
-        speed: 1.0,
-        rate: 400.0,
-        window: 90,
-        backfill: 90,
-        start: {
-            use strategy_core::time::Clock as _;
-            strategy_core::time::SystemClock.now()
-        },
-        ..WorldOptions::default()
-    })
-    .await;
+    let world = World::start(WorldOptions::in_real_time(313)).await;
     let model = ModelServer::start(ModelConfig::default()).await.unwrap();
     world.write_config(
         "config.yaml",

@@ -191,17 +191,7 @@ async fn eventually_newer(world: &World, before: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_analyzers_figures_agree_with_its_lines_and_with_the_models_own_count() {
-    use strategy_core::time::Clock as _;
-    let world = World::start(WorldOptions {
-        seed: 322,
-        speed: 1.0,
-        rate: 400.0,
-        window: 90,
-        backfill: 90,
-        start: strategy_core::time::SystemClock.now(),
-        ..WorldOptions::default()
-    })
-    .await;
+    let world = World::start(WorldOptions::in_real_time(322)).await;
     let model = ModelServer::start(ModelConfig::default()).await.unwrap();
     let port = free_ports();
     world.write_config(

@@ -290,19 +290,7 @@ fn permissions(directory: &Path, made_by_test: &[PathBuf], found: &mut Vec<(Path
 #[tokio::test(flavor = "multi_thread")]
 async fn every_file_is_for_the_owner_and_its_group_whatever_the_umask() {
     for (seed, umask, file, directory) in [(304, "000", 0o640, 0o750), (305, "077", 0o600, 0o700)] {
-        let world = World::start(WorldOptions {
-            seed,
-            speed: 1.0,
-            rate: 400.0,
-            window: 90,
-            backfill: 90,
-            start: {
-                use strategy_core::time::Clock as _;
-                strategy_core::time::SystemClock.now()
-            },
-            ..WorldOptions::default()
-        })
-        .await;
+        let world = World::start(WorldOptions::in_real_time(seed)).await;
         let model = ModelServer::start(ModelConfig::default()).await.unwrap();
         world.write_config(
             "config.yaml",

@@ -21,23 +21,9 @@ fn lines(world: &World) -> Vec<Value> {
 }
 
 async fn whole_world(analyzer: &str) -> World {
-    let options = WorldOptions {
-        seed: 51,
-        speed: 1.0,
-        rate: 400.0,
-        window: 90,
-        backfill: 90,
-        start: now(),
-        ..WorldOptions::default()
-    };
-    let world = World::start(options).await;
+    let world = World::start(WorldOptions::in_real_time(51)).await;
     world.write_config("config.yaml", analyzer);
     world
-}
-
-fn now() -> chrono::DateTime<chrono::Utc> {
-    use strategy_core::time::Clock as _;
-    strategy_core::time::SystemClock.now()
 }
 
 /// Waits until the collector has filled the window and stored a book.

@@ -127,16 +127,7 @@ fn text(board: &Board, meter: &StoreMeter) -> String {
         "Recommendations that wait for the log or for Redis, at most 1440 each.",
         [(vec![("for", "log")], log), (vec![("for", "redis")], redis)],
     );
-    page.latencies(
-        "redis_command_duration_seconds",
-        "How long Redis took to answer.",
-        &meter.latencies(),
-    );
-    page.counter(
-        "redis_failures_total",
-        "Commands refused or not answered.",
-        meter.failures(),
-    );
+    page.redis(meter);
     let unwell = PARTS.map(|part| (part, facts.unwell.contains(part)));
     page.gauges(
         "degraded",

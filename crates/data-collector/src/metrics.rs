@@ -246,16 +246,7 @@ fn minutes(page: &mut Page, shared: &Shared, state: &Snapshot) {
 fn resources(page: &mut Page, shared: &Shared, state: &Snapshot) {
     let meter = &shared.settings.store.meter;
     let server = state.server.as_ref();
-    page.latencies(
-        "redis_command_duration_seconds",
-        "How long Redis took to answer.",
-        &meter.latencies(),
-    );
-    page.counter(
-        "redis_failures_total",
-        "Commands refused or not answered.",
-        meter.failures(),
-    );
+    page.redis(meter);
     page.known_gauge(
         "redis_memory_used_bytes",
         "Memory of the server.",

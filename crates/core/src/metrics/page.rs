@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::store::Latencies;
+use crate::store::{Latencies, StoreMeter};
 
 /// In front of every name.
 const PREFIX: &str = "strategy_agent_";
@@ -77,6 +77,20 @@ impl Page {
         self.sample(&bucket, &[("le", "+Inf")], latencies.count);
         self.sample(&format!("{name}_sum"), &[], latencies.sum.as_secs_f64());
         self.sample(&format!("{name}_count"), &[], latencies.count);
+    }
+
+    /// How Redis answers.
+    pub fn redis(&mut self, meter: &StoreMeter) {
+        self.latencies(
+            "redis_command_duration_seconds",
+            "How long Redis took to answer.",
+            &meter.latencies(),
+        );
+        self.counter(
+            "redis_failures_total",
+            "Commands refused or not answered.",
+            meter.failures(),
+        );
     }
 
     /// The whole text.
