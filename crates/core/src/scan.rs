@@ -6,6 +6,11 @@
 //! decides nothing: it only spares the work of finding out what is known beforehand. The measure of it is in
 //! `docs/benchmarks.md`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a message is read in one function: a fifth fewer instructions for a frame than with a call for each of its fields"
+)]
+
 use crate::num::amount::Amount;
 
 /// Most digits of an integer, or on one side of the point: so many always fit.
@@ -45,10 +50,6 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes this text.
-    #[expect(
-        clippy::inline_always,
-        reason = "a text known beforehand is compared in whole words"
-    )]
     #[inline(always)]
     pub fn pass(&mut self, expected: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(expected.as_bytes())?;
@@ -79,7 +80,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes an integer without a sign.
-    #[inline]
+    #[inline(always)]
     pub fn unsigned(&mut self) -> Option<u64> {
         let (value, length) = digits(self.rest)?;
         if length > 1 && self.rest.first() == Some(&b'0') {
@@ -103,7 +104,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes `true` or `false`.
-    #[inline]
+    #[inline(always)]
     pub fn boolean(&mut self) -> Option<bool> {
         if self.passes("true") {
             Some(true)
@@ -147,15 +148,27 @@ impl<'a> Scanner<'a> {
         Some(amount)
     }
 
-    /// Passes an integer without a sign that nobody wants to know.
-    #[inline]
+    /// Passes a time in milliseconds, of thirteen digits as from 2001 to 2286.
+    #[inline(always)]
+    pub fn milliseconds(&mut self) -> Option<i64> {
+        let [first, second] = words(self.rest);
+        let behind = others(second) & SIX_BYTES;
+        if others(first) != 0 || behind != SIXTH_BYTE || self.rest.first() == Some(&b'0') {
+            return None;
+        }
+        self.rest = self.rest.get(CHUNK + 5..)?;
+        i64::try_from(joined(first) * 100_000 + joined(second << (8 * (CHUNK - 5)))).ok()
+    }
+
+    /// Passes an integer without a sign that nobody wants to know; not a zero.
+    #[inline(always)]
     pub fn skip_unsigned(&mut self) -> Option<()> {
         let [first, second] = words(self.rest);
         let length = match digit_count(first) {
             CHUNK => CHUNK + digit_count(second),
             count => count,
         };
-        let fits = (1..MOST_DIGITS).contains(&length) && (length == 1 || self.rest.first() != Some(&b'0'));
+        let fits = length < MOST_DIGITS && matches!(first & 0xff, 1..=9);
         self.rest = self.rest.get(length..).filter(|_| fits)?;
         Some(())
     }
@@ -176,7 +189,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a number as [`Scanner::amount`] does, with quotes around it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn quoted_amount(&mut self) -> Option<Amount> {
         if let Some((amount, length)) = eight_places(self.rest) {
             self.rest = self.rest.get(length..)?;
@@ -191,7 +204,7 @@ impl<'a> Scanner<'a> {
 
 /// A number in quotes with eight places behind the point, as the exchange writes them all, and its length. Of at most
 /// seven digits in front: then it has not too many.
-#[inline]
+#[inline(always)]
 fn eight_places(text: &[u8]) -> Option<(Amount, usize)> {
     // Quote, at most seven digits, point, eight digits, quote.
     let text: &[u8; 18] = text.first_chunk()?;
@@ -224,7 +237,7 @@ fn without_zeros(digits: u64, count: usize) -> (u64, usize) {
 }
 
 /// Value and number of the digits a text begins with; `None` without one, or for more than [`MOST_DIGITS`].
-#[inline]
+#[inline(always)]
 fn digits(text: &[u8]) -> Option<(u64, usize)> {
     let [first, second] = words(text);
     let (chunk, count) = aligned(first);
@@ -244,6 +257,10 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// The lower half of sixteen bytes.
 const LOWER: u128 = 0xffff_ffff_ffff_ffff;
+
+/// The highest bit of each of six bytes, and of the sixth.
+const SIX_BYTES: u64 = 0x8080_8080_8080;
+const SIXTH_BYTE: u64 = 0x8000_0000_0000;
 
 /// What makes a digit readable, in each byte.
 const ZEROS: u64 = EACH * 0x30;
@@ -355,6 +372,17 @@ mod tests {
             let value = text[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
             let (digits, length) = aligned(word(&text));
             prop_assert_eq!((joined(digits), length), (value, count), "{:?}", text);
+        }
+
+        #[test]
+        fn a_time_is_the_integer_of_thirteen_digits(text in "[0-9]{12,14}", rest in "[,}]?[0-9]{0,9}") {
+            let text = format!("{text}{rest}");
+            let (mut scan, mut integer) = (Scanner::new(&text), Scanner::new(&text));
+            let value = integer.integer().filter(|value| value.to_string().len() == 13);
+            prop_assert_eq!(scan.milliseconds(), value);
+            if value.is_some() {
+                prop_assert_eq!(scan.rest, integer.rest);
+            }
         }
 
         #[test]

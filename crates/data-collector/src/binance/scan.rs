@@ -4,6 +4,11 @@
 //! `serde_json` and says what is wrong with it. What is read here is read there to the same value; the tests
 //! of this file hold both together.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a message is read in one function, as in strategy_core::scan"
+)]
+
 use strategy_core::model::{AggTrade, Aggressor, DepthLevel};
 use strategy_core::num::{Price, Quantity, is_worth_more};
 use strategy_core::scan::Scanner;
@@ -25,7 +30,7 @@ const MOST_ROWS: usize = 1000;
 pub(super) fn frame(text: &str, symbol: &Symbol) -> Option<(AggTrade, ExchangeMs)> {
     let mut scan = Scanner::new(text);
     scan.pass(r#"{"e":"aggTrade","E":"#)?;
-    let sent_at = parse_time(scan.integer()?).ok()?;
+    let sent_at = time(&mut scan)?;
     scan.pass(r#","s":""#)?;
     scan.pass(symbol.as_str())?;
     scan.pass(r#"","#)?;
@@ -34,8 +39,18 @@ pub(super) fn frame(text: &str, symbol: &Symbol) -> Option<(AggTrade, ExchangeMs
     (!is_too_late(&trade, sent_at)).then_some((trade, sent_at))
 }
 
+/// A time, nearly always in milliseconds.
+#[inline(always)]
+fn time(scan: &mut Scanner<'_>) -> Option<ExchangeMs> {
+    let value = match scan.milliseconds() {
+        Some(value) => value,
+        None => scan.integer()?,
+    };
+    parse_time(value).ok()
+}
+
 /// The fields a frame and a row of a page share, of a living trade, and the end of their object.
-#[inline]
+#[inline(always)]
 fn trade(scan: &mut Scanner<'_>) -> Option<AggTrade> {
     scan.pass(r#""a":"#)?;
     let id = scan.unsigned()?;
@@ -48,7 +63,7 @@ fn trade(scan: &mut Scanner<'_>) -> Option<AggTrade> {
     scan.pass(r#","l":"#)?;
     scan.skip_unsigned()?;
     scan.pass(r#","T":"#)?;
-    let traded_at = parse_time(scan.integer()?).ok()?;
+    let traded_at = time(scan)?;
     scan.pass(r#","m":"#)?;
     let buyer_is_maker = scan.boolean()?;
     scan.pass(r#","M":"#)?;
